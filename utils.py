@@ -1,0 +1,184 @@
+"""Small pure helpers that two or more rooms use: safe names, the one pixel path, atomic writes."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps
+
+ALLOWED_EXTENSIONS = {"jpg", "jpeg", "png", "webp", "gif", "bmp"}
+EXTENSION_OF_FORMAT = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp"}
+ALLOWED_FORMATS = tuple(EXTENSION_OF_FORMAT)
+MAX_PIXELS = 40_000_000
+MAX_SIDE = 16_384
+# Raised whenever center_crop's pixels could change; part of every embedding's key and of every package.
+PIXEL_PATH_VERSION = 1
+
+# Pillow's own ceiling for text chunks stays; a truncated file must raise, never load half an image.
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+class ImageRefused(ValueError):
+    """An image that is not taken. `code` is for programs, the message is for a person."""
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
+
+
+def is_allowed_file(filename: str) -> bool:
+    """Whether the name ends in one of the image extensions we take (a hint only: the bytes decide)."""
+    return Path(filename).suffix.lower().lstrip(".") in ALLOWED_EXTENSIONS
+
+
+def generate_random_name(extension: str = "") -> str:
+    """Return an unguessable name (128 bits, URL-safe), with `extension` (no dot) when given."""
+    name = secrets.token_urlsafe(16)
+    return f"{name}.{extension}" if extension else name
+
+
+@contextmanager
+def _refusing_broken_images() -> Iterator[None]:
+    """Turn everything Pillow raises or warns of a hostile file into `ImageRefused`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except ImageRefused:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageRefused("image_too_large", _too_many_pixels()) from error
+    except Image.UnidentifiedImageError as error:
+        kinds = "JPEG, PNG, WebP, GIF or BMP"
+        raise ImageRefused("not_an_image", f"This is not a {kinds} image that can be read.") from error
+    # Pillow's plugins raise any of these, and struct.error, for bytes that lie about themselves.
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
+        raise ImageRefused("image_damaged", "The image is damaged or cut short. Export it anew.") from error
+    except Exception as error:
+        if type(error).__module__ not in ("struct", "zlib"):
+            raise
+        raise ImageRefused("image_damaged", "The image is damaged or cut short. Export it anew.") from error
+
+
+def _too_many_pixels() -> str:
+    limit = MAX_PIXELS // 1_000_000
+    return f"The image is larger than {limit} megapixels or {MAX_SIDE:,} pixels a side. Send a smaller copy."
+
+
+def open_image(source: bytes | str | Path | IO[bytes]) -> Image.Image:
+    """Open an image without decoding its pixels, after checking its kind and its size.
+
+    Width × height is checked before any pixel is decoded. The pixels are decoded by whatever uses the
+    image next (`center_crop`, `open_upright`), so that a large JPEG can still be decoded small.
+
+    Raises:
+        ImageRefused: not an image of an allowed format, damaged, or over 40 megapixels or 16,384 a side.
+    """
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    with _refusing_broken_images():
+        image = Image.open(file, formats=ALLOWED_FORMATS)
+    width, height = image.size
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise ImageRefused("image_too_large", _too_many_pixels())
+    return image
+
+
+def open_upright(source: bytes | str | Path | IO[bytes]) -> Image.Image:
+    """Open and fully decode an image, turned upright by its EXIF orientation (first frame only).
+
+    Raises:
+        ImageRefused: as `open_image`, or when the pixels are damaged or cut short.
+    """
+    image = open_image(source)
+    with _refusing_broken_images():
+        image.load()
+        return ImageOps.exif_transpose(image)
+
+
+def center_crop(image: Image.Image, size: int) -> np.ndarray:
+    """The one pixel path: the only way an image becomes a network's input, or a thumbnail.
+
+    EXIF orientation is applied, transparency flattened onto white, colours converted to RGB, the shorter
+    side scaled to `size` with bicubic (a square stays square), the longer side cropped around its centre.
+    A JPEG not decoded yet is decoded at the smallest of libjpeg's scales that leaves it at least 2 × `size`.
+
+    Args:
+        image: as `open_image` gives it; it may be altered (decoded small), so open it anew for other uses.
+        size: side of the square wanted, in pixels.
+
+    Returns:
+        uint8 array of shape (size, size, 3), RGB, 0 to 255.
+
+    Raises:
+        ImageRefused: when the pixels are damaged or cut short.
+    """
+    with _refusing_broken_images():
+        if image.format == "JPEG":
+            image.draft(None, (2 * size, 2 * size))
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        square = _resize_centred_square(_flatten_onto_white(upright), size)
+        return np.asarray(square, dtype=np.uint8)
+
+
+def _flatten_onto_white(image: Image.Image) -> Image.Image:
+    """Return the image in RGB, transparency laid over white, 16-bit grey scaled to 8 bits."""
+    if image.mode.startswith("I"):
+        values = np.asarray(image, dtype=np.float64)
+        return Image.fromarray((values / 257).round().clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
+        return image.convert("RGB")
+    layered = image.convert("RGBA")
+    white = Image.new("RGBA", layered.size, "white")
+    return Image.alpha_composite(white, layered).convert("RGB")
+
+
+def _resize_centred_square(image: Image.Image, size: int) -> Image.Image:
+    """Scale the centred square of `image` to `size` with bicubic.
+
+    The same as scaling the shorter side and then cropping, without ever making the scaled long side (a
+    1 × 16,384 image would have 800 megapixels of it).
+    """
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    box = (left, top, left + side, top + side)
+    return image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+
+
+def make_thumbnail(image: Image.Image, size: int) -> bytes:
+    """Return a centre-crop thumbnail as JPEG bytes without any metadata; `image` as for `center_crop`."""
+    buffer = io.BytesIO()
+    Image.fromarray(center_crop(image, size)).save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()
+
+
+@contextmanager
+def open_atomically(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a file for writing that appears under `path` whole or not at all, even after kill -9."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_atomically(path: str | Path, content: bytes | str) -> None:
+    """Write `content` so that readers see the old file or the whole new one, never a part of it."""
+    with open_atomically(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
