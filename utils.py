@@ -6,6 +6,7 @@ import io
 import os
 import secrets
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,11 @@ from typing import IO
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
+
+if os.name == "nt":
+    import msvcrt
+else:
+    import fcntl
 
 ALLOWED_EXTENSIONS = {"jpg", "jpeg", "png", "webp", "gif", "bmp"}
 EXTENSION_OF_FORMAT = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp"}
@@ -182,3 +188,33 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
     """Write `content` so that readers see the old file or the whole new one, never a part of it."""
     with open_atomically(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def lock_file(path: str | Path, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock on `path` (made if missing) between processes; the system frees it when we die.
+
+    Raises:
+        BlockingIOError: `wait` is false and another process, or another call in this one, holds it.
+    """
+    with Path(path).open("ab") as file:
+        _take_lock(file, wait)
+        yield  # closing the file frees the lock
+
+
+if os.name == "nt":
+
+    def _take_lock(file: IO[bytes], wait: bool) -> None:
+        file.seek(0)
+        while True:
+            try:
+                return msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            except OSError as error:
+                if not wait:
+                    raise BlockingIOError(str(error)) from error
+                time.sleep(0.1)
+
+else:
+
+    def _take_lock(file: IO[bytes], wait: bool) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
