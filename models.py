@@ -1,0 +1,363 @@
+"""Every table, and `db`. A method touches only its own row; commits belong to the doors."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_login import UserMixin
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Engine,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    event,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry, relationship
+
+ROLES = ("viewer", "editor", "owner")  # each may do what those before it may
+TASKS = ("single-label", "multi-label")
+SPLITS = ("train", "validation", "test")
+STATES = ("queued", "running", "finished", "failed", "cancelled", "interrupted")
+SCOPES = ("read", "write", "train", "predict", "admin")
+OUTCOMES = ("added", "skipped", "refused")
+
+
+def now() -> datetime:
+    """The present moment in UTC, aware of it."""
+    return datetime.now(UTC)
+
+
+class Moment(TypeDecorator):
+    """A time in UTC. SQLite forgets the zone, so it is given back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Return the stored moment with its zone."""
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+class Base(DeclarativeBase):
+    """The base of all tables, with names for every constraint so that migrations can change them."""
+
+    registry = registry(
+        metadata=MetaData(
+            naming_convention={
+                "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+                "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+                "ck": "ck_%(table_name)s_%(constraint_name)s",
+                "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+                "pk": "pk_%(table_name)s",
+            }
+        ),
+        type_annotation_map={datetime: Moment, dict: JSON, list: JSON},
+    )
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+def prepare_engine(engine: Engine) -> None:
+    """Give SQLite write-ahead logging, foreign keys, patience, and BEGIN IMMEDIATE for every transaction.
+
+    NORMAL survives kill -9 of any process. With plain BEGIN most read-then-write transactions of several processes fail at once. A transaction that
+    only reads may ask for a plain BEGIN with `execution_options(is_reading=True)`.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "busy_timeout=5000", "foreign_keys=ON", "synchronous=NORMAL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Any) -> None:
+        reading = connection.get_execution_options().get("is_reading")
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+class User(UserMixin, db.Model):
+    """A person who may sign in."""
+
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    is_admin: Mapped[bool] = mapped_column(default=False)
+    is_enabled: Mapped[bool] = mapped_column(default=True)
+    # Part of every session: changing it signs the user out everywhere.
+    session_key: Mapped[str] = mapped_column(String(32), default=lambda: secrets.token_hex(16))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether this user may sign in (flask-login asks)."""
+        return self.is_enabled
+
+    def get_id(self) -> str:
+        """What the session cookie carries of this user (flask-login asks)."""
+        return f"{self.id}.{self.session_key}"
+
+
+class Invitation(db.Model):
+    """A link that works once: the set-up of the first administrator, or a new user's first password."""
+
+    __tablename__ = "invitations"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    user_name: Mapped[str | None] = mapped_column(String(100))
+    is_admin: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class FailedLogin(db.Model):
+    """One failed login, counted by account and by address so that the limit holds across processes."""
+
+    __tablename__ = "failed_logins"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account: Mapped[str] = mapped_column(String(100), index=True)
+    address: Mapped[str] = mapped_column(String(64), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
+class Token(db.Model):
+    """A personal API token. Only its SHA-256 is stored."""
+
+    __tablename__ = "tokens"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list] = mapped_column(default=list)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    user: Mapped[User] = relationship()
+
+
+class Dataset(db.Model):
+    """A named collection of images with labels."""
+
+    __tablename__ = "datasets"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slug: Mapped[str] = mapped_column(String(120), unique=True)
+    name: Mapped[str] = mapped_column(String(100))
+    description: Mapped[str] = mapped_column(Text, default="")
+    task: Mapped[str] = mapped_column(String(20), default="single-label")
+    is_public: Mapped[bool] = mapped_column(default=False)  # may anybody open its predict page
+    prediction_days: Mapped[int | None]  # None: the instance's setting
+    live_version: Mapped[int | None]  # the number of the version that answers
+    # Counts per label and split, kept by whatever changes items, so that no page has to count 100,000 rows.
+    # {"items": n, "splits": {split: n}, "labels": {label id as text: {split: n}}, "unlabelled": n}
+    counts: Mapped[dict] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    members: Mapped[list[Member]] = relationship(back_populates="dataset", cascade="all, delete-orphan")
+    labels: Mapped[list[Label]] = relationship(order_by="Label.name", cascade="all, delete-orphan")
+
+
+class Member(db.Model):
+    """A user's role on a dataset: owner, editor or viewer."""
+
+    __tablename__ = "members"
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    role: Mapped[str] = mapped_column(String(10))
+    dataset: Mapped[Dataset] = relationship(back_populates="members")
+    user: Mapped[User] = relationship()
+
+
+class Label(db.Model):
+    """A class name of a dataset."""
+
+    __tablename__ = "labels"
+    __table_args__ = (UniqueConstraint("dataset_id", "name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(100))
+
+
+class Item(db.Model):
+    """One image in a dataset. Its bytes lie in storage under `filename`."""
+
+    __tablename__ = "items"
+    __table_args__ = (
+        UniqueConstraint("dataset_id", "sha256"),
+        # Pages go through a dataset by id, whole or one split of it.
+        Index("ix_items_page", "dataset_id", "deleted_at", "id"),
+        Index("ix_items_split_page", "dataset_id", "deleted_at", "split", "id"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("imports.id", ondelete="SET NULL"), index=True)
+    sha256: Mapped[str] = mapped_column(String(64))  # of the bytes as they were sent
+    filename: Mapped[str] = mapped_column(String(60), unique=True)
+    sent_name: Mapped[str] = mapped_column(String(1024))  # for showing only
+    format: Mapped[str] = mapped_column(String(10))
+    width: Mapped[int]
+    height: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)  # bytes
+    # 64-bit difference hash as 16 hexadecimal digits; near-duplicates stay in the same split.
+    fingerprint: Mapped[str] = mapped_column(String(16))
+    split: Mapped[str] = mapped_column(String(10))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    deleted_at: Mapped[datetime | None]  # can be brought back until it is swept
+    label_links: Mapped[list[ItemLabel]] = relationship(cascade="all, delete-orphan", lazy="selectin")
+
+    @property
+    def labels(self) -> list[Label]:
+        """The labels of this item (single-label datasets: none or one)."""
+        return [link.label for link in self.label_links]
+
+
+class ItemLabel(db.Model):
+    """That an item bears a label."""
+
+    __tablename__ = "item_labels"
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id", ondelete="CASCADE"), primary_key=True)
+    label_id: Mapped[int] = mapped_column(ForeignKey("labels.id", ondelete="CASCADE"), primary_key=True)
+    __table_args__ = (Index("ix_item_labels_page", "label_id", "item_id"),)
+    label: Mapped[Label] = relationship(lazy="joined")
+
+
+class Change(db.Model):
+    """One edit of items (relabel or delete) with what stood before, so that it can be undone."""
+
+    __tablename__ = "changes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    kind: Mapped[str] = mapped_column(String(10))  # relabel or delete
+    summary: Mapped[str] = mapped_column(String(300))
+    before: Mapped[dict] = mapped_column(default=dict)  # {item id as text: [label names]}
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    undone_at: Mapped[datetime | None]
+
+
+class Job(db.Model):
+    """A place in the queue. `state` has one writer: the functions of jobs/queue.py."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index("ix_jobs_queue", "state", "kind", "id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(10))  # import, embed or run
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    state: Mapped[str] = mapped_column(String(12), default="queued")
+    message: Mapped[str | None] = mapped_column(Text)  # why it failed, for a person
+    phase: Mapped[str | None] = mapped_column(String(40))
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int | None]
+    is_stop_asked: Mapped[bool] = mapped_column(default=False)
+    attempts: Mapped[int] = mapped_column(default=0)
+    # Who works on it, until when; `fence` grows with every claim so that a late worker's word is not taken.
+    worker: Mapped[str | None] = mapped_column(String(60))
+    lease_until: Mapped[datetime | None]
+    fence: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Import(db.Model):
+    """One act of bringing files in. Its state is its job's."""
+
+    __tablename__ = "imports"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    job_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    kind: Mapped[str] = mapped_column(String(10))  # images, zip, folder or digits
+    source: Mapped[str] = mapped_column(String(1024), default="")  # the sent name, for showing
+    upload: Mapped[str | None] = mapped_column(String(1024))  # where the bytes wait, until it is finished
+    label: Mapped[str | None] = mapped_column(String(100))  # one label for everything in it
+    added: Mapped[int] = mapped_column(default=0)
+    skipped: Mapped[int] = mapped_column(default=0)
+    refused: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    job: Mapped[Job | None] = relationship()
+
+
+class ImportFile(db.Model):
+    """What became of one file of an import."""
+
+    __tablename__ = "import_files"
+    __table_args__ = (Index("ix_import_files_page", "import_id", "outcome", "id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    import_id: Mapped[int] = mapped_column(ForeignKey("imports.id", ondelete="CASCADE"))
+    item_id: Mapped[int | None] = mapped_column(ForeignKey("items.id", ondelete="SET NULL"))
+    sent_name: Mapped[str] = mapped_column(String(1024))
+    outcome: Mapped[str] = mapped_column(String(10))  # added, skipped or refused
+    code: Mapped[str | None] = mapped_column(String(40))
+    message: Mapped[str | None] = mapped_column(String(300))
+
+
+class Run(db.Model):
+    """One training run. Its truth is in its run folder; its place in the queue is its job."""
+
+    __tablename__ = "runs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    job_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    folder: Mapped[str] = mapped_column(String(60), unique=True)  # its name under the instance's runs/
+    recipe: Mapped[str] = mapped_column(String(20))
+    backbone: Mapped[str] = mapped_column(String(60))
+    settings: Mapped[dict] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    dataset: Mapped[Dataset] = relationship()
+    job: Mapped[Job | None] = relationship()
+    version: Mapped[Version | None] = relationship(back_populates="run")
+
+
+class Version(db.Model):
+    """What a finished run gives: network, labels, evaluation. Its package lies in its run's folder."""
+
+    __tablename__ = "versions"
+    __table_args__ = (UniqueConstraint("dataset_id", "number"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), unique=True)
+    number: Mapped[int]
+    labels: Mapped[list] = mapped_column(default=list)  # in the order the network knows
+    metrics: Mapped[dict] = mapped_column(default=dict)  # the figures of result.json
+    proven: Mapped[list] = mapped_column(
+        default=list
+    )  # the formats whose golden images agreed: tflite, keras
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    dataset: Mapped[Dataset] = relationship()
+    run: Mapped[Run] = relationship(back_populates="version")
+
+
+class Prediction(db.Model):
+    """An answer to one image from one version."""
+
+    __tablename__ = "predictions"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(40), unique=True)  # pr_…
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id", ondelete="CASCADE"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    filename: Mapped[str | None] = mapped_column(String(60), unique=True)  # None where no image is kept
+    sent_name: Mapped[str] = mapped_column(String(1024), default="")
+    answer: Mapped[dict] = mapped_column(default=dict)  # the JSON that docs/api.md shows
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+    dataset: Mapped[Dataset] = relationship()
+    version: Mapped[Version] = relationship()
