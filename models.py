@@ -71,8 +71,9 @@ db = SQLAlchemy(model_class=Base)
 def prepare_engine(engine: Engine) -> None:
     """Give SQLite write-ahead logging, foreign keys, patience, and BEGIN IMMEDIATE for every transaction.
 
-    NORMAL survives kill -9 of any process. With plain BEGIN most read-then-write transactions of several processes fail at once. A transaction that
-    only reads may ask for a plain BEGIN with `execution_options(is_reading=True)`.
+    synchronous=NORMAL survives kill -9 of any process. With plain BEGIN most read-then-write transactions of
+    several processes fail at once. A transaction that only reads may ask for a plain BEGIN with
+    `execution_options(is_reading=True)`.
     """
     if engine.dialect.name != "sqlite":
         return
@@ -292,6 +293,7 @@ class Import(db.Model):
     skipped: Mapped[int] = mapped_column(default=0)
     refused: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(default=now)
+    dataset: Mapped[Dataset] = relationship()
     job: Mapped[Job | None] = relationship()
 
 

@@ -1,0 +1,67 @@
+"""Trainer processes: how one is started, watched and ended. TensorFlow lives in them and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from jobs import lifeline
+
+ROOT = Path(__file__).parents[1]
+ENDING_SECONDS = 10  # from the request to end to the end
+
+# What a trainer may know of our environment: where things are, never a secret.
+PASSED_ON = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE"),
+    *("VIRTUAL_ENV", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "KERAS_HOME"),
+    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    "PIGEONHOLE_INSTANCE",
+)
+
+
+def start(arguments: list[str], log: Path) -> subprocess.Popen:
+    """Start `training.py` with `arguments`, its output appended to `log`. It dies with the thread that calls."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            lifeline.command([sys.executable, str(ROOT / "training.py"), *arguments]),
+            cwd=ROOT,
+            env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def end(process: subprocess.Popen) -> None:
+    """End a trainer and everything it started: asked first, then forced."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    _kill_group(process.pid)
+    process.wait()
+
+
+def _kill_group(group: int) -> None:
+    if os.name == "nt":
+        return
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # nothing of it is left
+
+
+def describe_end(process: subprocess.Popen) -> str:
+    """Say for a person how a trainer ended that left no result."""
+    code = process.returncode
+    if code == -signal.SIGKILL:
+        return "The trainer was killed, perhaps because memory ran out. It can be resumed."
+    if code < 0:
+        return f"The trainer was ended by {signal.Signals(-code).name}. It can be resumed."
+    return f"The trainer ended with status {code} before it was done. Its log says why."
