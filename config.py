@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -120,12 +122,14 @@ class Config:
 
 
 def _kept_secret(path: Path) -> str:
-    try:
-        with path.open("x") as file:
-            path.chmod(0o600)
+    """Return the secret kept in `path`, made whole at once if there is none: processes start side by side."""
+    if not path.exists():
+        handle, temporary = tempfile.mkstemp(dir=path.parent)  # readable by nobody else
+        with os.fdopen(handle, "w") as file:
             file.write(secrets.token_hex(32))
-    except FileExistsError:
-        pass  # made by an earlier start, or by a process that started beside this one
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+        Path(temporary).unlink()
     return path.read_text()
 
 
