@@ -5,13 +5,30 @@ alice owns the datasets, bob may be made a member, charlie is a stranger, root a
 
 from __future__ import annotations
 
+import contextvars
+import time
+
 import pytest
+from flask import session as flask_session
+from flask.testing import FlaskClient
+from flask_wtf.csrf import generate_csrf
 
 import config
 import server
 from models import Dataset, Member, User, db
 
 PASSWORD = "correct horse battery"
+
+
+class Browser(FlaskClient):
+    """A browser whose requests see nothing of the test's own session, as in a server of its own.
+
+    What the test has added is committed first, so that no lock of the test's makes the request wait.
+    """
+
+    def open(self, *args, **options):
+        db.session.commit()
+        return contextvars.Context().run(super().open, *args, **options)
 
 
 @pytest.fixture
@@ -25,6 +42,7 @@ def app(settings):
     """The application of a fresh instance, its tables made, an application context open."""
     app = server.create_app(settings)
     app.testing = True
+    app.test_client_class = Browser
     with app.app_context():
         db.create_all()
         yield app
@@ -34,8 +52,38 @@ def app(settings):
 
 @pytest.fixture
 def client(app):
-    """A browser without a session."""
-    return app.test_client()
+    """A browser without a session (but with a CSRF token, as if it had opened a page)."""
+    client = app.test_client()
+    _remember_csrf(client)
+    return client
+
+
+@pytest.fixture
+def sign_in():
+    """`sign_in(client, user)`: gives the browser the user's session and returns the browser."""
+
+    def sign_in(client, user):
+        with client.session_transaction() as session:
+            session.clear()
+            session.update(_user_id=user.get_id(), _fresh=True, signed_in_at=int(time.time()))
+            session.permanent = True
+        _remember_csrf(client)
+        return client
+
+    return sign_in
+
+
+def _remember_csrf(client) -> None:
+    """Send a valid CSRF token with every request of this browser."""
+    client.environ_base["HTTP_X_CSRFTOKEN"] = contextvars.Context().run(_make_csrf_token, client)
+
+
+def _make_csrf_token(client) -> str:
+    with client.application.test_request_context():
+        token, raw = generate_csrf(), flask_session["csrf_token"]
+    with client.session_transaction() as session:
+        session["csrf_token"] = raw
+    return token
 
 
 def _person(name: str, is_admin: bool = False) -> User:

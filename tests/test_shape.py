@@ -26,7 +26,7 @@ MAY_IMPORT = {
         *("models", "datasets", "serving", "utils", "config"),
         *("learning.backbones", "learning.embeddings", "learning.package"),
     },
-    "web": {"models", "datasets", "jobs", "serving", "learning", "utils", "config"},
+    "web": {"web", "models", "datasets", "jobs", "serving", "learning", "utils", "config"},
     "server": {"web", "jobs", "datasets", "serving", "learning.package", "models", "utils", "config"},
 }
 

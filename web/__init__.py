@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 from flask import Flask
+from flask_bootstrap import Bootstrap5
+
+from web import auth, errors, security
+from web.pages import account, admin, datasets, health, home, items
+
+PAGES = (home, account, admin, datasets, items, health)
+API = ()
 
 
 def register(app: Flask) -> None:
     """Give `app` its pages, its API, its error pages and its safety."""
+    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    Bootstrap5(app)
+    auth.register(app)
+    errors.register(app)
+    security.register(app)
+    for module in PAGES:
+        app.register_blueprint(module.blueprint)
+    for module in API:
+        security.csrf.exempt(module.blueprint)
+        app.register_blueprint(module.blueprint)
+    app.jinja_env.globals["has_page"] = lambda endpoint: endpoint in app.view_functions

@@ -1,0 +1,95 @@
+"""Who asks, and what they may touch: every page and every call fetches and authorises here in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from flask import abort, current_app, g, request
+from flask_login import current_user
+from sqlalchemy import select
+
+from models import ROLES, Dataset, Member, User, db
+
+View = TypeVar("View", bound=Callable)
+
+
+def public(view: View) -> View:
+    """Mark a view that strangers may ask for. Every other page asks them to sign in first."""
+    view.is_public = True
+    return view
+
+
+def is_api_request() -> bool:
+    """Whether the request came to the API, where only tokens count and cookies never do."""
+    return request.path.startswith("/api/")
+
+
+def get_user() -> User | None:
+    """Return the user who asks: by token under /api/, else by session; None for a stranger."""
+    if is_api_request():
+        token = g.get("token")
+        return token.user if token else None
+    return current_user._get_current_object() if current_user.is_authenticated else None
+
+
+def role_of(user: User | None, dataset: Dataset) -> str | None:
+    """Return the user's role on the dataset ("owner" for every administrator), or None."""
+    if user is None:
+        return None
+    if user.is_admin:
+        return "owner"
+    return db.session.scalar(select(Member.role).filter_by(dataset_id=dataset.id, user_id=user.id))
+
+
+def has_role(user: User | None, dataset: Dataset, role: str) -> bool:
+    """Whether the user has at least this role on the dataset."""
+    theirs = role_of(user, dataset)
+    return theirs is not None and ROLES.index(theirs) >= ROLES.index(role)
+
+
+def get_dataset(slug: str, role: str = "viewer", allow_public: bool = False) -> Dataset:
+    """Return the dataset of that name if the user who asks has at least `role` on it.
+
+    With `allow_public`, a dataset whose predict page is public is given to anybody. Otherwise aborts with
+    401 for a stranger, 404 when it is not theirs to see or not there, 403 when their role is too low.
+    """
+    user = get_user()
+    dataset = db.session.scalar(select(Dataset).filter_by(slug=slug))
+    if dataset and allow_public and dataset.is_public:
+        return dataset
+    if user is None:
+        abort(401)
+    if dataset is None or role_of(user, dataset) is None:
+        abort(404)
+    if not has_role(user, dataset, role):
+        abort(403, f"Only an {role} of this dataset may do that. Ask one of its owners.")
+    return dataset
+
+
+def get_datasets(user: User) -> list[Dataset]:
+    """Return the datasets the user is a member of, newest first."""
+    mine = select(Dataset).join(Member).where(Member.user_id == user.id)
+    return list(db.session.scalars(mine.order_by(Dataset.id.desc())))
+
+
+def require_admin() -> User:
+    """Return the administrator who asks; abort with 404 for anybody else."""
+    user = get_user()
+    if user is None or not user.is_admin:
+        abort(404)
+    return user
+
+
+def refuse_strangers() -> None:
+    """Abort with 401 when a stranger asks for a page that is not public. Runs before every request."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is None or is_api_request() or is_static():
+        return
+    if get_user() is None and not getattr(view, "is_public", False):
+        abort(401)
+
+
+def is_static() -> bool:
+    """Whether the request is for one of our own scripts, styles or pictures."""
+    return (request.endpoint or "").endswith("static")

@@ -1,0 +1,140 @@
+"""Every error as a page that says what to do next, or as the one JSON error under /api/ and for .json."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from typing import Any
+
+from flask import Flask, Response, current_app, jsonify, redirect, render_template, request, url_for
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.wrappers import Response as AnyResponse
+
+from web.access import is_api_request
+from web.transactions import start_reading
+
+logger = logging.getLogger(__name__)
+
+# status -> code for programs, title and sentence for a person
+ERRORS = {
+    400: ("bad_request", "That request can't be read", "Go back, reload the page and try again."),
+    401: ("unauthorized", "Please sign in", "Your session has ended, or you have not signed in yet."),
+    403: ("forbidden", "You may look, but not change this", "Ask an owner of the dataset for a higher role."),
+    404: ("not_found", "Nothing here", "The address is wrong, or it is not yours to see."),
+    405: ("method_not_allowed", "That can't be done here", "Go back and use the buttons of the page."),
+    409: ("conflict", "That doesn't fit with what is there now", "Reload the page and try again."),
+    413: ("too_large", "That is too much at once", "Send fewer or smaller files."),
+    415: ("unsupported_type", "That kind of file is not taken", "Send JPEG, PNG, WebP, GIF or BMP images."),
+    422: ("refused", "That was refused", "Go back, mend it and send it again."),
+    429: ("too_many_requests", "Too fast", "Wait a minute, then try again."),
+    500: ("internal_error", "Something broke on our side", "It was written to the log. Please try again."),
+    503: ("busy", "Busy just now", "Try again in a few seconds."),
+    507: ("disk_full", "The disk is full", "Free some disk space on the server, then try again."),
+}
+RETRY_SECONDS = 5
+
+
+class InsufficientStorage(HTTPException):
+    """The disk is full (or nearly): nothing more is taken until there is room."""
+
+    code = 507
+    description = ERRORS[507][2]
+
+
+def register(app: Flask) -> None:
+    """Answer every error of `app` in the house's way."""
+    app.aborter.mapping[507] = InsufficientStorage
+    app.register_error_handler(HTTPException, _answer)
+    app.register_error_handler(OperationalError, _answer_database_error)
+    app.register_error_handler(OSError, _answer_system_error)
+    app.register_error_handler(UnicodeEncodeError, _answer_bad_text)
+
+
+def api_error(
+    status: int, code: str, message: str, field: str | None = None, file: str | None = None
+) -> Response:
+    """Return the API's one error shape; `field` and `file` name what the error is about."""
+    error = {"code": code, "message": message, "field": field, "file": file}
+    response = jsonify(error={key: value for key, value in error.items() if value is not None})
+    response.status_code = status
+    return response
+
+
+def wants_json() -> bool:
+    """Whether the error goes to a program: under /api/, or the .json twin of a page."""
+    return is_api_request() or request.path.endswith(".json")
+
+
+def _answer(error: HTTPException) -> AnyResponse:
+    status = error.code if error.code in ERRORS else (400 if (error.code or 500) < 500 else 500)
+    if (error.code or 500) < 400:  # a redirect of the router
+        return error.get_response()
+    if status == 401 and request.method in ("GET", "HEAD") and not wants_json():
+        return redirect(url_for("account.login", next=_here()))
+    if status < 500:
+        start_reading()  # the page names the user; what the view had begun to write is taken back
+    response = _in_shape(status, _sentence(error, status))
+    response.headers.extend(_extra_headers(error, status))
+    return response
+
+
+def _here() -> str:
+    return request.full_path.rstrip("?")
+
+
+def _in_shape(status: int, sentence: str) -> Response:
+    code, title, advice = ERRORS[status]
+    if wants_json():
+        return api_error(status, code, sentence)
+    facts = {"status": status, "title": title, "sentence": sentence, "advice": advice}
+    page = render_template("errors/error.html", **facts, is_bare=status >= 500)
+    return Response(page, status, mimetype="text/html")
+
+
+def _sentence(error: HTTPException, status: int) -> str:
+    """Return what the code that refused has said, or else the status's own advice."""
+    is_own = error.description and error.description != type(error).description
+    is_safe = status not in (401, 500) and not str(type(error).__module__).startswith("flask_limiter")
+    return error.description if is_own and is_safe else ERRORS[status][2]
+
+
+def _extra_headers(error: HTTPException, status: int) -> list[tuple[str, str]]:
+    kept = [(name, value) for name, value in error.get_headers() if name in ("Allow", "Retry-After")]
+    if status == 401 and is_api_request():
+        kept.append(("WWW-Authenticate", 'Bearer realm="pigeonhole"'))
+    if status == 503 and not any(name == "Retry-After" for name, _ in kept):
+        kept.append(("Retry-After", str(RETRY_SECONDS)))
+    return kept
+
+
+def _answer_database_error(error: OperationalError) -> AnyResponse:
+    words = str(error.orig).lower()
+    if "locked" in words or "busy" in words:
+        return _answer(ServiceUnavailable("Somebody else is writing just now. Try again in a few seconds."))
+    if "full" in words:
+        return _answer(InsufficientStorage())
+    return _answer_unexpected(error)
+
+
+def _answer_system_error(error: OSError) -> AnyResponse:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _answer(InsufficientStorage())
+    return _answer_unexpected(error)
+
+
+def _answer_bad_text(error: UnicodeEncodeError) -> AnyResponse:
+    """A lone surrogate in what the client sent can't be stored as text."""
+    return _in_shape(400, "The request holds text that is not valid Unicode.")
+
+
+def _answer_unexpected(error: Exception) -> AnyResponse:
+    if current_app.testing:
+        raise error
+    logger.exception("%s %s failed", request.method, request.path, exc_info=error)
+    return _answer(InternalServerError(original_exception=error))
+
+
+def describe(status: int) -> dict[str, Any]:
+    """Return the code, title and advice of a status (the API's documentation shows them)."""
+    return dict(zip(("code", "title", "advice"), ERRORS[status], strict=True))

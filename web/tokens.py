@@ -1,0 +1,98 @@
+"""Personal API tokens: `pgh_`, 30 random characters and 6 of their CRC32. Only the SHA-256 is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import string
+import zlib
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+
+from models import SCOPES, Token, User, db, now
+
+PREFIX = "pgh_"
+ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+RANDOM_LENGTH = 30  # 178 bits
+CHECK_LENGTH = 6
+USE_INTERVAL = timedelta(minutes=1)  # "last used" is written at most this often
+
+
+def make_token(
+    user: User, name: str, scopes: list[str], expires_at: datetime | None = None
+) -> tuple[Token, str]:
+    """Add a token to the session and return it with its text, which nobody can show again.
+
+    Args:
+        scopes: some of SCOPES; "admin" only for an administrator.
+        expires_at: None for a token that lasts until it is revoked.
+
+    Raises:
+        ValueError: no scope, an unknown one, or one the user may not give.
+    """
+    allowed = [scope for scope in SCOPES if scope != "admin" or user.is_admin]
+    if not scopes or not set(scopes) <= set(allowed):
+        raise ValueError(f"Choose at least one scope of: {', '.join(allowed)}.")
+    text = _generate()
+    token = Token(user=user, name=name, token_hash=_digest(text), scopes=list(scopes), expires_at=expires_at)
+    db.session.add(token)
+    return token, text
+
+
+def find_token(text: str) -> Token | None:
+    """Return the token of this text if it is known, not revoked, not expired and its user enabled."""
+    if not is_well_formed(text):
+        return None
+    token = db.session.scalar(select(Token).filter_by(token_hash=_digest(text)))
+    if token is None or token.revoked_at or not token.user.is_enabled:
+        return None
+    return None if token.expires_at and token.expires_at <= now() else token
+
+
+def is_well_formed(text: str) -> bool:
+    """Whether the text could be a token at all: its checksum tells a typing error from a revoked token."""
+    body, check = text.removeprefix(PREFIX)[:-CHECK_LENGTH], text[-CHECK_LENGTH:]
+    is_whole = (
+        text.startswith(PREFIX) and len(body) == RANDOM_LENGTH and text.isascii() and text[4:].isalnum()
+    )
+    return is_whole and secrets.compare_digest(check, _checksum(body))
+
+
+def list_tokens(user: User) -> list[Token]:
+    """Return the user's tokens that are not revoked, newest first."""
+    mine = select(Token).filter_by(user_id=user.id, revoked_at=None).order_by(Token.id.desc())
+    return list(db.session.scalars(mine))
+
+
+def revoke_all(user: User) -> None:
+    """Revoke every token of the user."""
+    db.session.execute(update(Token).filter_by(user_id=user.id, revoked_at=None).values(revoked_at=now()))
+
+
+def is_use_worth_noting(token: Token) -> bool:
+    """Whether the token's last use was written longer ago than a minute."""
+    return token.last_used_at is None or now() - token.last_used_at > USE_INTERVAL
+
+
+def note_use(token_id: int) -> None:
+    """Write that the token was used now."""
+    db.session.execute(update(Token).filter_by(id=token_id).values(last_used_at=now()))
+
+
+def _generate() -> str:
+    body = "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
+    return PREFIX + body + _checksum(body)
+
+
+def _checksum(body: str) -> str:
+    """Return the CRC32 of the text as six characters of base 62."""
+    rest, digits = zlib.crc32(body.encode()), []
+    for _ in range(CHECK_LENGTH):
+        rest, digit = divmod(rest, len(ALPHABET))
+        digits.append(ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
