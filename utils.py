@@ -26,6 +26,7 @@ EXTENSION_OF_FORMAT = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"
 ALLOWED_FORMATS = tuple(EXTENSION_OF_FORMAT)
 MAX_PIXELS = 40_000_000
 MAX_SIDE = 16_384
+ORIENTATION_TAG = 0x0112
 # Raised whenever center_crop's pixels could change; part of every embedding's key and of every package.
 PIXEL_PATH_VERSION = 1
 
@@ -108,6 +109,17 @@ def open_upright(source: bytes | str | Path | IO[bytes]) -> Image.Image:
     with _refusing_broken_images():
         image.load()
         return ImageOps.exif_transpose(image)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return (width, height) in pixels as the image stands upright, without decoding it.
+
+    Raises:
+        ImageRefused: its metadata is damaged.
+    """
+    with _refusing_broken_images():
+        is_turned = image.getexif().get(ORIENTATION_TAG, 1) in (5, 6, 7, 8)
+    return image.size[::-1] if is_turned else image.size
 
 
 def center_crop(image: Image.Image, size: int) -> np.ndarray:
