@@ -1,0 +1,65 @@
+// Choosing many items of a grid: shift-click takes a range, arrows move, a bar says how many are chosen.
+export function watchSelection(form) {
+  const boxes = [...form.querySelectorAll("input[data-item]")];
+  const bar = form.querySelector("[data-selection-bar]");
+  const count = form.querySelector("[data-selection-count]");
+  const all = form.querySelector("[data-select-all]");
+  let last = null;
+
+  const chosen = () => boxes.filter((box) => box.checked).length;
+
+  const show = () => {
+    const number = chosen();
+    bar.dataset.count = number;
+    count.textContent = number === 1 ? "1 image chosen" : `${number} images chosen`;
+    all.checked = number > 0 && number === boxes.length;
+    all.indeterminate = number > 0 && number < boxes.length;
+    form.querySelectorAll("[data-needs-selection]").forEach((button) => (button.disabled = !number));
+  };
+
+  const takeRange = (from, to, isChecked) => {
+    const [low, high] = from < to ? [from, to] : [to, from];
+    boxes.slice(low, high + 1).forEach((box) => (box.checked = isChecked));
+  };
+
+  boxes.forEach((box, index) => {
+    box.addEventListener("click", (event) => {
+      if (event.shiftKey && last !== null) takeRange(last, index, box.checked);
+      last = index;
+      show();
+    });
+    box.addEventListener("keydown", (event) => {
+      const step = stepOf(event.key, boxes);
+      if (step === null) return;
+      event.preventDefault();
+      const next = Math.min(Math.max(index + step, 0), boxes.length - 1);
+      boxes[next].focus();
+      if (event.shiftKey) {
+        takeRange(index, next, true);
+        last = next;
+        show();
+      }
+    });
+  });
+
+  all.closest("[hidden]")?.removeAttribute("hidden");
+  all.addEventListener("change", () => {
+    boxes.forEach((box) => (box.checked = all.checked));
+    show();
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && chosen()) {
+      boxes.forEach((box) => (box.checked = false));
+      show();
+    }
+  });
+  show();
+}
+
+// Returns by how many items an arrow key moves, or null for another key.
+function stepOf(key, boxes) {
+  const top = boxes[0].getBoundingClientRect().top;
+  const columns = boxes.filter((box) => Math.abs(box.getBoundingClientRect().top - top) < 2).length;
+  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
+  return steps[key] ?? null;
+}
