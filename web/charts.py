@@ -1,0 +1,208 @@
+"""Bokeh charts as data: `json_item` of the same figure for light and dark, drawn by static/charts.js.
+
+No inline script, no CustomJS and no template formatter, so that the pages need no `unsafe-eval`. Colours are
+Okabe and Ito's (2008), told apart by colour-blind eyes too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from bokeh.core.json_encoder import serialize_json
+from bokeh.embed import json_item
+from bokeh.models import Axis, ColumnDataSource, FixedTicker, HoverTool, PlainText, Range1d, TapTool
+from bokeh.plotting import figure
+
+TICK_LETTERS = 18  # longer labels are cut on the axis and whole on hover
+BAR_PIXELS = 30
+LARGEST_VALUED_MATRIX = 50  # with more labels a cell is too small for a number
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of one theme, as `#rrggbb`."""
+
+    paper: str
+    ink: str
+    quiet: str
+    right: str
+    wrong: str
+
+
+PALETTES = {
+    "light": Palette(paper="#ffffff", ink="#212529", quiet="#dee2e6", right="#0072b2", wrong="#c24e00"),
+    "dark": Palette(paper="#212529", ink="#dee2e6", quiet="#495057", right="#56b4e9", wrong="#e69f00"),
+}
+
+
+def probability_bars(probabilities: Sequence[dict]) -> str:
+    """Horizontal bars of every label's probability, highest first, with values on hover.
+
+    Args:
+        probabilities: `{"label": str, "probability": 0 to 1}` each, as an answer holds them.
+
+    Returns:
+        The chart as JSON text for `charts/chart.html`.
+    """
+    ordered = sorted(probabilities, key=lambda entry: -entry["probability"])
+    labels = [entry["label"] for entry in ordered]
+    shares = [float(entry["probability"]) for entry in ordered]
+    return as_json(lambda palette: _bars(labels, shares, palette))
+
+
+def confusion_matrix(labels: Sequence[str], counts: np.ndarray, urls: dict[tuple[int, int], str]) -> str:
+    """Every true label (row) against every predicted one (column); a tap on a cell opens its items.
+
+    Args:
+        labels: names in the version's order.
+        counts: int (labels, labels), items by true and predicted label.
+        urls: where the cell (true, predicted) leads; cells without an item have none.
+
+    Returns:
+        The chart as JSON text for `charts/chart.html`.
+    """
+    return as_json(lambda palette: _matrix(list(labels), counts, urls, palette))
+
+
+def as_json(draw: Callable[[Palette], figure]) -> str:
+    """The figure that `draw` makes of each theme's palette, as `{"light": item, "dark": item}`."""
+    return serialize_json({theme: json_item(draw(palette)) for theme, palette in PALETTES.items()})
+
+
+def _bars(labels: list[str], shares: list[float], palette: Palette) -> figure:
+    rows = list(range(len(labels)))
+    chart = _plain_figure(
+        palette,
+        x_range=Range1d(0, 1.16),  # room for the value behind a full bar
+        y_range=Range1d(len(labels) - 0.5, -0.5),
+        height=BAR_PIXELS * len(labels) + 40,
+        sizing_mode="stretch_width",
+    )
+    percents = [as_percent(share) for share in shares]
+    source = ColumnDataSource({"row": rows, "label": labels, "share": shares, "percent": percents})
+    bars = chart.hbar(y="row", right="share", height=0.7, source=source, color=palette.right)
+    chart.text(x="share", y="row", text="percent", x_offset=6, text_baseline="middle", source=source)
+    chart.renderers[-1].glyph.update(text_color=palette.ink, text_font_size="13px")
+    chart.add_tools(HoverTool(renderers=[bars], tooltips=[("Label", "@label"), ("Probability", "@percent")]))
+    _name_ticks(chart.yaxis[0], labels)
+    chart.xaxis.ticker = FixedTicker(ticks=[0, 0.25, 0.5, 0.75, 1])
+    chart.xaxis[0].major_label_overrides = {
+        tick: PlainText(text=f"{tick:.0%}") for tick in (0, 0.25, 0.5, 0.75, 1)
+    }
+    chart.ygrid.visible = False
+    return chart
+
+
+def _matrix(
+    labels: list[str], counts: np.ndarray, urls: dict[tuple[int, int], str], palette: Palette
+) -> figure:
+    side = len(labels)
+    cell = int(np.clip(560 / max(side, 1), 14 if side > LARGEST_VALUED_MATRIX else 24, 72))
+    chart = _plain_figure(
+        palette,
+        x_range=Range1d(-0.5, side - 0.5),
+        y_range=Range1d(side - 0.5, -0.5),
+        height=side * cell + 150,
+        width=side * cell + 170,
+        x_axis_location="above",
+    )
+    source = ColumnDataSource(_cells(labels, counts, urls, palette), name="cells")
+    cells = chart.rect(x="predicted", y="true", width=0.96, height=0.96, source=source, color="colour")
+    cells.nonselection_glyph = cells.selection_glyph = None
+    if side <= LARGEST_VALUED_MATRIX:
+        size = f"{int(np.clip(cell * 0.42, 10, 16))}px"
+        chart.text(x="predicted", y="true", text="count", text_color="ink", source=source)
+        chart.renderers[-1].glyph.update(text_align="center", text_baseline="middle", text_font_size=size)
+    tooltips = [("Is", "@is"), ("Predicted", "@said"), ("Images", "@count"), ("Of its label", "@share")]
+    chart.add_tools(HoverTool(renderers=[cells], tooltips=tooltips), TapTool(renderers=[cells]))
+    _name_axes(chart, labels)
+    return chart
+
+
+def _cells(
+    labels: list[str], counts: np.ndarray, urls: dict[tuple[int, int], str], palette: Palette
+) -> dict[str, list]:
+    """The matrix's filled cells as columns: place, words, colours and where a tap leads."""
+    totals = counts.sum(axis=1)
+    places = [(int(true), int(predicted)) for true, predicted in np.argwhere(counts)]
+    shares = [counts[place] / totals[place[0]] for place in places]
+    colours = [
+        mix(palette.paper, palette.right if true == predicted else palette.wrong, 0.15 + 0.85 * share)
+        for (true, predicted), share in zip(places, shares, strict=True)
+    ]
+    return {
+        "true": [true for true, _ in places],
+        "predicted": [predicted for _, predicted in places],
+        "is": [labels[true] for true, _ in places],
+        "said": [labels[predicted] for _, predicted in places],
+        "count": [str(counts[place]) for place in places],
+        "share": [as_percent(share) for share in shares],
+        "colour": colours,
+        "ink": [readable_ink(colour) for colour in colours],
+        "url": [urls.get(place, "") for place in places],
+    }
+
+
+def _plain_figure(palette: Palette, **more) -> figure:
+    """A figure without toolbar, in the theme's colours, transparent onto the page."""
+    chart = figure(toolbar_location=None, tools="", background_fill_color=None, **more)
+    chart.border_fill_color = chart.outline_line_color = None
+    for axis in chart.axis:
+        axis.update(
+            axis_label_text_color=palette.ink,
+            major_label_text_color=palette.ink,
+            major_label_text_font_size="13px",
+            axis_label_text_font_size="13px",
+            axis_label_text_font_style="normal",
+            axis_line_color=palette.quiet,
+            major_tick_line_color=palette.quiet,
+            minor_tick_line_color=None,
+        )
+    chart.grid.grid_line_color = palette.quiet
+    return chart
+
+
+def _name_axes(chart: figure, labels: list[str]) -> None:
+    chart.grid.visible = False
+    for axis in chart.axis:
+        _name_ticks(axis, labels)
+    chart.xaxis.major_label_orientation = 0.9
+    chart.xaxis.axis_label, chart.yaxis.axis_label = "Predicted", "Is"
+
+
+def _name_ticks(axis: Axis, labels: list[str]) -> None:
+    """Write the labels at 0, 1, 2 … as plain text (a bare string with $$ would be set as mathematics)."""
+    axis.ticker = FixedTicker(ticks=list(range(len(labels))))
+    axis.major_label_overrides = {row: PlainText(text=shortened(label)) for row, label in enumerate(labels)}
+
+
+def shortened(label: str) -> str:
+    """The label, cut to what an axis has room for."""
+    return label if len(label) <= TICK_LETTERS else f"{label[: TICK_LETTERS - 1]}…"
+
+
+def as_percent(share: float) -> str:
+    """A share of 0 to 1 as a person reads it: one decimal, and never "100 %" of something less than all."""
+    rounded = round(100 * share, 1)
+    if rounded == 100 and share < 1:
+        rounded = 99.9
+    return f"{rounded:.1f} %"
+
+
+def mix(paper: str, colour: str, share: float) -> str:
+    """`share` (0 to 1) of `colour` laid over `paper`."""
+    blended = (1 - share) * _rgb(paper) + share * _rgb(colour)
+    return "#" + "".join(f"{round(value):02x}" for value in blended)
+
+
+def readable_ink(colour: str) -> str:
+    """Black or white, whichever contrasts more on `colour` (WCAG 2.2's relative luminance)."""
+    linear = _rgb(colour) / 255
+    linear = np.where(linear <= 0.04045, linear / 12.92, ((linear + 0.055) / 1.055) ** 2.4)
+    return "#000000" if linear @ [0.2126, 0.7152, 0.0722] > 0.179 else "#ffffff"
+
+
+def _rgb(colour: str) -> np.ndarray:
+    return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)], dtype=np.float64)
