@@ -41,6 +41,11 @@ class Claim:
     fence: int
     attempts: int
 
+    @property
+    def is_taken_over(self) -> bool:
+        """Whether an earlier worker died with this job."""
+        return self.attempts > 1
+
 
 def submit(kind: str, dataset: Dataset, user: User | None = None) -> Job:
     """Put a job of `kind` (import, embed or run) at the end of the queue."""
@@ -51,7 +56,7 @@ def submit(kind: str, dataset: Dataset, user: User | None = None) -> Job:
 
 
 def find_waiting(kinds: Iterable[str]) -> int | None:
-    """The oldest job of `kinds` that nobody works on, or None. It only reads, so idle workers lock nobody out."""
+    """The oldest job of `kinds` that nobody works on, or None. It only reads, so idling locks nobody out."""
     db.session.connection(execution_options={"is_reading": True})
     job_id = db.session.scalar(
         select(Job.id).where(Job.kind.in_(tuple(kinds)), _is_free()).order_by(Job.id).limit(1)

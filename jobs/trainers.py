@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from flask import current_app
+
 from jobs import lifeline
 
 ROOT = Path(__file__).parents[1]
@@ -18,22 +20,26 @@ PASSED_ON = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE"),
     *("VIRTUAL_ENV", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "KERAS_HOME"),
     *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
-    "PIGEONHOLE_INSTANCE",
 )
 
 
 def start(arguments: list[str], log: Path) -> subprocess.Popen:
-    """Start `training.py` with `arguments`, its output appended to `log`. It dies with the thread that calls."""
+    """Start `training.py` with `arguments`, its output appended to `log`. It dies with the calling thread."""
     with log.open("ab") as output:
         return subprocess.Popen(
             lifeline.command([sys.executable, str(ROOT / "training.py"), *arguments]),
             cwd=ROOT,
-            env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def _environment() -> dict[str, str]:
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**passed_on, "PIGEONHOLE_INSTANCE": str(current_app.config["PIGEONHOLE"].instance)}
 
 
 def end(process: subprocess.Popen) -> None:

@@ -1,0 +1,81 @@
+"""The processes of `server.py run`: the web side and one worker, kept alive together and ended together."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+from jobs import lifeline, trainers
+
+LOOK_SECONDS = 0.2
+RESTART_SECONDS = 1.0
+ENDING_SECONDS = 40
+
+
+def run_web(serve: Callable[[], None], with_worker: bool, ending: threading.Event) -> int:
+    """Run `serve` in a forked process with a worker beside it until `ending` is set.
+
+    A worker that dies is started anew; when the web side dies everything ends.
+
+    Returns:
+        The exit status: 0 after a wished end, 1 when the web side died.
+    """
+    web = multiprocessing.get_context("fork").Process(target=_serve, args=(serve, os.getpid()), name="web")
+    web.start()
+    worker = start_worker() if with_worker else None
+    while not ending.wait(LOOK_SECONDS) and web.is_alive():
+        if worker is not None and worker.poll() is not None:
+            print("The worker ended unexpectedly; starting it anew.", file=sys.stderr, flush=True)
+            ending.wait(RESTART_SECONDS)
+            worker = start_worker()
+    has_died = not ending.is_set()
+    _end(web, worker)
+    return int(has_died)
+
+
+def count_cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def start_worker() -> subprocess.Popen:
+    """Start `server.py worker` in a group of its own (Ctrl-C is for us to hand on), tied to this process."""
+    command = [sys.executable, str(trainers.ROOT / "server.py"), "worker"]
+    return subprocess.Popen(
+        lifeline.command(command, signal.SIGTERM), cwd=trainers.ROOT, start_new_session=True
+    )
+
+
+def end_worker(worker: subprocess.Popen) -> None:
+    """Let a worker drain, then end it."""
+    if worker.poll() is None:
+        worker.terminate()
+    try:
+        worker.wait(ENDING_SECONDS)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+
+
+def _serve(serve: Callable[[], None], parent: int) -> None:
+    os.setsid()
+    lifeline.die_with_parent(parent, signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    serve()
+
+
+def _end(web: multiprocessing.Process, worker: subprocess.Popen | None) -> None:
+    if worker is not None and worker.poll() is None:
+        worker.terminate()  # both end side by side
+    web.terminate()
+    web.join(ENDING_SECONDS)
+    if web.is_alive():
+        web.kill()
+    if worker is not None:
+        end_worker(worker)

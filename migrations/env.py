@@ -1,0 +1,27 @@
+"""How alembic reaches the database: through the application whose context is open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alembic import context
+from flask import current_app
+
+from models import Moment
+
+
+def render_item(kind: str, item: Any, autogen_context: Any) -> str | bool:
+    """Write our column type as what it is in the database, so that a migration never imports the models."""
+    return "sa.DateTime(timezone=True)" if isinstance(item, Moment) else False
+
+
+settings = current_app.extensions["migrate"]
+with settings.db.engine.connect() as connection:
+    context.configure(
+        connection=connection,
+        target_metadata=settings.db.metadata,
+        render_item=render_item,
+        **settings.configure_args,
+    )
+    with context.begin_transaction():
+        context.run_migrations()

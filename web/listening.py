@@ -1,0 +1,80 @@
+"""The web processes: one socket, one gunicorn of many processes (waitress where gunicorn does not run)."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from flask import Flask
+
+try:
+    from gunicorn.app.base import BaseApplication
+except ImportError:  # Windows
+    BaseApplication = object
+    import waitress
+
+BACKLOG = 256
+REQUEST_SECONDS = 120  # a process silent for longer is taken for dead; its threads may each take their time
+ENDING_SECONDS = 20  # what requests at work get to end in
+
+
+class PortTaken(OSError):
+    """The address cannot be listened on; the message says which and why."""
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Listen on an address, so that a taken port is known before anything starts.
+
+    Raises:
+        PortTaken: another program listens there, or the address is not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PortTaken(f"Cannot listen on {host}:{port}: {reason}. Choose another with --port.") from error
+
+
+def describe_address(listener: socket.socket) -> str:
+    """The URL that reaches the socket from this machine."""
+    host, port = listener.getsockname()[:2]
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{port}"
+
+
+class Gunicorn(BaseApplication):
+    """gunicorn with our settings and an application that is made already, shared by every process."""
+
+    def __init__(self, app: Flask, options: dict[str, Any]):
+        self.app = app
+        self.options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Hand our settings to gunicorn (it asks)."""
+        for name, value in self.options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Return the application (gunicorn asks)."""
+        return self.app
+
+
+def serve(app: Flask, listener: socket.socket, processes: int, threads: int) -> None:
+    """Answer requests until a signal ends this process."""
+    if BaseApplication is object:
+        waitress.serve(app, sockets=[listener], threads=threads * processes)
+        return
+    options = {
+        "bind": f"fd://{listener.fileno()}",
+        "workers": processes,
+        "threads": threads,
+        "worker_class": "gthread",
+        "preload_app": True,
+        "timeout": REQUEST_SECONDS,
+        "graceful_timeout": ENDING_SECONDS,
+        "control_socket_disable": True,
+        "loglevel": "warning",
+    }
+    Gunicorn(app, options).run()
