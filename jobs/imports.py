@@ -1,0 +1,91 @@
+"""Imports: files wait on disk, a job works through them, and every batch is committed with its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from flask import current_app
+from sqlalchemy import select
+
+from datasets import intake
+from datasets.archives import ArchiveRefused
+from jobs import queue
+from jobs.embedding import request_embedding
+from models import Dataset, Import, User, db
+
+
+def start_import(
+    dataset: Dataset,
+    user: User | None,
+    kind: str,
+    source: str,
+    upload: str | Path | None = None,
+    label: str | None = None,
+) -> Import:
+    """Put an import into the queue.
+
+    Args:
+        dataset: where the images go.
+        user: who sent them.
+        kind: zip, folder or digits.
+        source: the sent name, for showing.
+        upload: where the zip or folder lies until the import has ended.
+        label: one label for everything in it.
+    """
+    import_ = Import(
+        dataset_id=dataset.id,
+        user_id=user.id if user else None,
+        kind=kind,
+        source=source,
+        upload=str(upload) if upload else None,
+        label=label,
+        job=queue.submit("import", dataset, user),
+    )
+    db.session.add(import_)
+    db.session.flush()
+    return import_
+
+
+def work_through(claim: queue.Claim, is_ending: Callable[[], bool]) -> None:
+    """Do an import's job to its end, committing batch by batch.
+
+    A batch is committed together with the claim's progress, so that a worker taken for dead commits nothing.
+    When the worker is ending, the import goes back to the queue; what is in already is skipped next time.
+
+    Raises:
+        queue.ClaimLost: another worker has taken the job over.
+    """
+    import_ = db.session.scalar(select(Import).where(Import.job_id == claim.job_id))
+    try:
+        state, message = _take_batches(claim, import_, is_ending), None
+    except ArchiveRefused as refused:
+        db.session.rollback()
+        state, message = "failed", str(refused)
+    if state == "queued":
+        queue.put_back(claim)
+        return db.session.commit()
+    queue.settle(claim, state, message)
+    request_embedding(import_.dataset)
+    upload = import_.upload
+    db.session.commit()
+    return _forget_upload(upload)
+
+
+def _take_batches(claim: queue.Claim, import_: Import, is_ending: Callable[[], bool]) -> str:
+    for done, total in intake.work_through(import_):
+        queue.report(claim, "importing", done, total)
+        is_stop_asked = queue.is_stop_asked(claim)
+        db.session.commit()
+        if is_stop_asked:
+            return "cancelled"
+        if is_ending():
+            return "queued"
+    return "finished"
+
+
+def _forget_upload(upload: str | None) -> None:
+    """Delete what was uploaded to us; a folder or zip that lies elsewhere is its owner's."""
+    uploads = current_app.config["PIGEONHOLE"].folder("uploads")
+    if upload and Path(upload).resolve().is_relative_to(uploads):
+        Path(upload).unlink(missing_ok=True)

@@ -1,0 +1,136 @@
+"""The worker on this machine: two lanes, one for imports and embeddings, one for runs.
+
+It may be killed at any moment without harm. Asked to end (SIGTERM), it ends its trainer, gives its jobs back
+to the queue and leaves; no trainer outlives it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+
+from jobs import embedding, imports, queue, run_lane
+from models import db
+
+IDLE_SECONDS = 0.3  # between two looks at an empty queue
+LANES = (("import", "embed"), ("run",))
+NICENESS = 10  # pages and predictions go first
+DIED_TOO_OFTEN = "This was tried {} times and its worker died each time. Try it in smaller parts."
+
+WORK: dict[str, Callable[[queue.Claim, Callable[[], bool]], None]] = {
+    "import": imports.work_through,
+    "embed": embedding.embed_dataset,
+    "run": run_lane.do_run,
+}
+
+
+@dataclass
+class Shift:
+    """One worker's life: its name, what it holds, and the wish to end."""
+
+    app: Flask
+    name: str
+    ending: threading.Event = field(default_factory=threading.Event)
+    held: set[queue.Claim] = field(default_factory=set)
+
+
+def work(app: Flask, ending: threading.Event) -> None:
+    """Work on the queue until `ending` is set; the calling thread only waits."""
+    shift = Shift(app, f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}", ending)
+    threads = [threading.Thread(target=_work_lane, args=(shift, kinds), name=kinds[0]) for kinds in LANES]
+    threads.append(threading.Thread(target=_beat, args=(shift,), name="heartbeat", daemon=True))
+    for thread in threads:
+        thread.start()
+    while not ending.wait(1.0):
+        if not all(thread.is_alive() for thread in threads):
+            ending.set()  # whoever supervises us starts us anew
+    for thread in threads:
+        thread.join()
+
+
+def be_nice() -> None:
+    """Let the web side go first wherever both want the processor."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+
+
+def _work_lane(shift: Shift, kinds: tuple[str, ...]) -> None:
+    while not shift.ending.is_set():
+        with shift.app.app_context():
+            try:
+                has_worked = work_once(shift, kinds)
+            except OperationalError as error:  # a busy or absent database: the job waits for its lease
+                _tell(f"The database does not answer ({error.orig}); trying again.")
+                has_worked = False
+        if not has_worked:
+            shift.ending.wait(IDLE_SECONDS)
+
+
+def work_once(shift: Shift, kinds: tuple[str, ...], job_id: int | None = None) -> bool:
+    """Claim a job (`job_id`, or the oldest of `kinds`) and do it; false when there was none to claim."""
+    claim = queue.claim(shift.name, kinds, job_id)
+    db.session.commit()
+    if claim is None:
+        return False
+    shift.held.add(claim)
+    try:
+        _do(shift, claim)
+    finally:
+        shift.held.discard(claim)
+    return True
+
+
+def _do(shift: Shift, claim: queue.Claim) -> None:
+    try:
+        if claim.attempts > queue.MAX_ATTEMPTS:
+            return _fail(claim, DIED_TOO_OFTEN.format(queue.MAX_ATTEMPTS))
+        return WORK[claim.kind](claim, shift.ending.is_set)
+    except queue.ClaimLost as lost:
+        db.session.rollback()
+        return _tell(str(lost))
+    except OperationalError:
+        db.session.rollback()
+        raise
+    except Exception as error:
+        db.session.rollback()
+        traceback.print_exc()
+        return _fail(claim, f"An unexpected error: {error}. The worker's log has the details.")
+
+
+def _fail(claim: queue.Claim, message: str) -> None:
+    try:
+        queue.settle(claim, "failed", message)
+        db.session.commit()
+    except queue.ClaimLost:
+        db.session.rollback()  # deleted, or another's
+
+
+def _beat(shift: Shift) -> None:
+    """Renew the leases of what this worker holds, four times in the life of one."""
+    pause = shift.app.config["PIGEONHOLE"].worker_lease_seconds / 4
+    while not shift.ending.wait(pause) or shift.held:
+        for claim in tuple(shift.held):
+            with shift.app.app_context():
+                _renew(claim)
+        time.sleep(0.1 if shift.ending.is_set() else 0)
+
+
+def _renew(claim: queue.Claim) -> None:
+    try:
+        queue.heartbeat(claim)
+    except OperationalError as error:
+        _tell(f"A lease could not be renewed ({error.orig}).")
+
+
+def _tell(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)

@@ -1,0 +1,181 @@
+"""Runs: started from a frozen manifest, cancelled, resumed, and settled into versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from datasets import manifest
+from jobs import queue, runs
+from models import Dataset, Run, User, Version, db
+
+SEED = 1
+
+
+class NotTrainable(ValueError):
+    """There is not enough to learn from; the message says what is missing."""
+
+
+def start_run(
+    dataset: Dataset,
+    user: User | None,
+    recipe: str = "quick",
+    backbone: str = "efficientnet-lite0",
+    settings: dict[str, Any] | None = None,
+) -> Run:
+    """Freeze the dataset into a run folder and put the run into the queue.
+
+    Raises:
+        NotTrainable: fewer than two labels have images, or a label has fewer than two.
+    """
+    labels, items = manifest.freeze(dataset)
+    _check_trainable(labels, items)
+    chosen = {**_frame(dataset), "recipe": recipe, "backbone": backbone, **(settings or {})}
+    folder = runs.create(_root(), chosen, labels, items)
+    run = Run(
+        dataset_id=dataset.id,
+        user_id=user.id if user else None,
+        job=queue.submit("run", dataset, user),
+        folder=folder.name,
+        recipe=recipe,
+        backbone=backbone,
+        settings=settings or {},
+    )
+    db.session.add(run)
+    db.session.flush()
+    return run
+
+
+def _frame(dataset: Dataset) -> dict[str, Any]:
+    settings = current_app.config["PIGEONHOLE"]
+    return {
+        "dataset": dataset.name,
+        "task": dataset.task,
+        "seed": SEED,
+        "train_on_all": settings.train_on_all,
+        "backbones": str(settings.folder("backbones")),
+        "embeddings": str(settings.folder("embeddings")),
+    }
+
+
+def _check_trainable(labels: list[str], items: list[dict]) -> None:
+    counts = dict.fromkeys(labels, 0)
+    for item in items:
+        for label in item["labels"]:
+            counts[label] += 1
+    used = {label: count for label, count in counts.items() if count}
+    if len(used) < 2:
+        has = f"only “{next(iter(used))}” has any" if used else "no image has one yet"
+        raise NotTrainable(f"Training needs images of at least two labels; {has}.")
+    few = [f"“{label}”" for label, count in used.items() if count < 2]
+    if few:
+        raise NotTrainable(f"Every label needs at least two images; add more to {', '.join(few[:5])}.")
+
+
+def cancel(run: Run) -> None:
+    """Cancel a run that waits; ask its trainer to end it where it is at work."""
+    queue.ask_to_stop(run.job)
+    if run.job.state == "running":
+        runs.ask_to_stop(folder_of(run))
+
+
+def resume(run: Run) -> None:
+    """Take a failed, cancelled or interrupted run up again, from where it was.
+
+    Raises:
+        queue.NotResumable: it waits, is at work or has finished.
+    """
+    queue.resume(run.job)
+    runs.reopen(folder_of(run))
+
+
+def settle_run(run: Run) -> Version | None:
+    """Make the version of a run whose head is solved, or bring it up to date; None while there is none.
+
+    Numbers are 1, 2, 3 … in a dataset. The first version becomes live, and a later one when it is at least
+    as accurate, leave-one-out, as the live one.
+    """
+    result = runs.read_result(folder_of(run))
+    if not result or result["state"] != "finished":
+        return None
+    version = run.version or _add_version(run, result)
+    version.proven = result.get("proven", [])
+    version.metrics = result
+    return version
+
+
+def _add_version(run: Run, result: dict[str, Any]) -> Version:
+    """Add the version under the next free number; two workers at once get two numbers."""
+    while True:
+        try:
+            with db.session.begin_nested():
+                version = Version(
+                    dataset_id=run.dataset_id,
+                    run=run,
+                    number=_next_number(run.dataset_id),
+                    labels=runs.read_labels(folder_of(run)),
+                    metrics=result,
+                )
+                db.session.add(version)
+        except IntegrityError:
+            continue
+        _make_live_if_better(version)
+        return version
+
+
+def _next_number(dataset_id: int) -> int:
+    highest = db.session.scalar(select(func.max(Version.number)).where(Version.dataset_id == dataset_id))
+    return (highest or 0) + 1
+
+
+def _make_live_if_better(version: Version) -> None:
+    dataset = db.session.get(Dataset, version.dataset_id)
+    live = find_version(dataset, dataset.live_version)
+    if live is None or _accuracy(version) >= _accuracy(live):
+        dataset.live_version = version.number
+
+
+def _accuracy(version: Version) -> float:
+    return version.metrics["leave_one_out"]["accuracy"]
+
+
+def find_version(dataset: Dataset, number: int | None) -> Version | None:
+    """The dataset's version of that number, or None."""
+    if number is None:
+        return None
+    return db.session.scalar(
+        select(Version).where(Version.dataset_id == dataset.id, Version.number == number)
+    )
+
+
+def folder_of(run: Run) -> Path:
+    """The run's folder."""
+    return _root() / run.folder
+
+
+def package_folder(version: Version) -> Path:
+    """Where the version's package lies."""
+    return folder_of(version.run) / "package"
+
+
+def progress(run: Run, after: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """The trainer's events from line `after` on, and the line to ask for next time."""
+    return runs.read_progress(folder_of(run), after)
+
+
+def log(run: Run, most: int = 100_000) -> str:
+    """The end of the trainer's log, `most` bytes at most."""
+    path = folder_of(run) / "log.txt"
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - most))
+        return file.read().decode("utf-8", "replace")
+
+
+def _root() -> Path:
+    return current_app.config["PIGEONHOLE"].folder("runs")
