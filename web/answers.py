@@ -1,0 +1,71 @@
+"""From an image somebody sent to a stored answer, for the page and for the API alike."""
+
+from __future__ import annotations
+
+from flask import abort
+from sqlalchemy import select
+from sqlalchemy.orm import contains_eager, joinedload
+
+from models import Dataset, Prediction, Version, db
+from serving import prediction
+from serving.classifier import Busy, VersionUnusable
+from serving.prediction import Answer
+from utils import ImageRefused
+from web.access import get_user, has_role
+
+MAX_NAME = 1024  # characters of a sent name that are kept
+
+Outcome = Answer | ImageRefused
+
+
+def find_version(dataset: Dataset, number: int | None = None) -> Version:
+    """Return the version of that number, or the live one; abort with 404, or 409 where none is live."""
+    if number is None and dataset.live_version is None:
+        abort(409, "This dataset has no version that could answer yet. Train one first.")
+    wanted = number if number is not None else dataset.live_version
+    query = select(Version).filter_by(dataset_id=dataset.id, number=wanted)
+    version = db.session.scalar(query.options(joinedload(Version.run)))
+    if version is None:
+        abort(404, f"This dataset has no version {wanted}.")
+    return version
+
+
+def answer_all(version: Version, files: list[tuple[str, bytes]]) -> list[Outcome]:
+    """Answer (sent name, bytes) pairs in order, keep the images and the answers, and commit.
+
+    No transaction is open while the network works; then all rows are written in one short one. Aborts with
+    409 when the version's files are missing or damaged, with 503 when too many predictions wait.
+    """
+    user = get_user()
+    user_id = user.id if user else None
+    outcomes = [_answer(version, content) for _, content in files]
+    db.session.rollback()
+    for (sent_name, content), outcome in zip(files, outcomes, strict=True):
+        if isinstance(outcome, Answer):
+            prediction.keep(outcome, content, sent_name[:MAX_NAME], user_id)
+    db.session.commit()
+    return outcomes
+
+
+def _answer(version: Version, content: bytes) -> Outcome:
+    try:
+        return prediction.predict(version, content)
+    except ImageRefused as error:
+        return error
+    except VersionUnusable as error:
+        abort(409, str(error))
+    except Busy as error:
+        abort(503, str(error))
+
+
+def get_prediction(filename: str) -> Prediction:
+    """Return the prediction of an image's filename; abort with 404, or 401 for strangers, who can't see it.
+
+    Members of its dataset see it and, where the dataset's predict page is public, everybody with the link.
+    """
+    user = get_user()
+    query = select(Prediction).filter_by(filename=filename).join(Prediction.dataset)
+    found = db.session.scalar(query.options(contains_eager(Prediction.dataset)))
+    if found is None or not (found.dataset.is_public or has_role(user, found.dataset, "viewer")):
+        abort(404 if user else 401)
+    return found

@@ -1,0 +1,126 @@
+"""POST an image, get an answer: as a form, as JSON with base64, or as the bare bytes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from flask import Blueprint, Response, abort, jsonify, request
+from sqlalchemy import select
+
+from models import Dataset, Token, db
+from serving.prediction import Answer
+from utils import ImageRefused
+from web.access import get_dataset
+from web.answers import Outcome, answer_all, find_version
+from web.auth import authenticate_token
+from web.errors import api_error
+from web.security import limits, read_json, read_number
+
+blueprint = Blueprint("api_predict", __name__, url_prefix="/api/v1")
+
+MAX_IMAGES = 256
+PARAMETERS = {"version", "top", "explain"}
+
+Sent = tuple[str, bytes | ImageRefused]  # the sent name ("" where there is none), and what was sent
+
+
+@blueprint.post("/datasets/<slug>/predict")
+@limits(body="MAX_PREDICT_BODY", rate="predict", is_reading=True)
+def predict(slug: str) -> Response:
+    """Answer one image, or up to 256 in the order sent."""
+    if not _is_open_to_all(slug):
+        token = authenticate_token("predict")
+        if not isinstance(token, Token):
+            return token
+    dataset = get_dataset(slug, allow_public=True)
+    _check_parameters()
+    version, top = find_version(dataset, read_number("version")), read_number("top")
+    sent, is_list = _read_images()
+    bodies = [
+        _as_json(outcome, name, top) for (name, _), outcome in zip(sent, _answer(version, sent), strict=True)
+    ]
+    if is_list:
+        return jsonify(predictions=bodies)
+    return _refusal(bodies[0]) if "error" in bodies[0] else jsonify(bodies[0])
+
+
+def _is_open_to_all(slug: str) -> bool:
+    """Whether no token is asked for: the dataset is public, and none was sent (a wrong one is never ignored)."""
+    query = select(Dataset.is_public).filter_by(slug=slug)
+    return "Authorization" not in request.headers and bool(db.session.scalar(query))
+
+
+def _check_parameters() -> None:
+    """Abort with 400 at an unknown parameter, with 422 at what is not built yet."""
+    if unknown := sorted(set(request.args) - PARAMETERS):
+        abort(400, f"Unknown parameter {unknown[0][:100]!r}. Known are: {', '.join(sorted(PARAMETERS))}.")
+    if request.args.get("explain", "0") not in ("0", "false", ""):
+        abort(422, "explain is not available yet. Leave it out.")
+    if read_number("top") == 0:
+        abort(422, "top must be at least 1.")
+
+
+def _read_images() -> tuple[list[Sent], bool]:
+    """Return what was sent, and whether the answer is a list; abort with 400, 415 or 422 otherwise."""
+    kind = request.mimetype
+    if kind == "multipart/form-data":
+        sent = _read_form()
+        is_list = len(sent) > 1
+    elif request.is_json:
+        sent, is_list = _read_json_images()
+    elif kind.startswith("image/") or kind == "application/octet-stream":
+        sent, is_list = [("", request.get_data())], False
+    else:
+        abort(415, "Send multipart/form-data, application/json, or an image with its own Content-Type.")
+    if not 1 <= len(sent) <= MAX_IMAGES:
+        abort(422, f"Send 1 to {MAX_IMAGES} images in the field 'image'.")
+    return sent, is_list
+
+
+def _read_form() -> list[Sent]:
+    if unknown := sorted({*request.files, *request.form} - {"image"}):
+        abort(400, f"Unknown field {unknown[0][:100]!r}. Send images in the field 'image'.")
+    if "image" in request.form:
+        abort(422, "The field 'image' must be a file (curl: -F image=@photo.jpg).")
+    return [(file.filename or "", file.read()) for file in request.files.getlist("image")]
+
+
+def _read_json_images() -> tuple[list[Sent], bool]:
+    body = read_json({"image", "images"})
+    if len(body) != 1:
+        abort(422, "Send either 'image' or 'images'.")
+    ((field, value),) = body.items()
+    texts = value if field == "images" else [value]
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        abort(422, f"{field!r} must hold base64 text or a data: address.")
+    return [("", _decode(text)) for text in texts], field == "images"
+
+
+def _decode(text: str) -> bytes | ImageRefused:
+    """Return the bytes of base64 text (line breaks allowed) or of a data: address."""
+    encoded = text.partition(",")[2] if text.startswith("data:") else text
+    try:
+        return base64.b64decode("".join(encoded.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return ImageRefused("not_base64", "This is not valid base64. Send the image's bytes in base64.")
+
+
+def _answer(version, sent: list[Sent]) -> list[Outcome]:
+    """Answer what could be decoded; what could not keeps its place as the refusal it is."""
+    readable = [(name, content) for name, content in sent if isinstance(content, bytes)]
+    answers = iter(answer_all(version, readable))
+    return [next(answers) if isinstance(content, bytes) else content for _, content in sent]
+
+
+def _as_json(outcome: Outcome, name: str, top: int | None) -> dict:
+    if isinstance(outcome, Answer):
+        body = outcome.as_json()
+        body["probabilities"] = body["probabilities"][:top]
+        return body
+    error = {"code": outcome.code, "message": str(outcome), "field": "image"}
+    return {"error": {**error, "file": name} if name else error}
+
+
+def _refusal(body: dict) -> Response:
+    return api_error(422, **body["error"])

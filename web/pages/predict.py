@@ -1,0 +1,106 @@
+"""Predict: send an image, see what the live version says of it, and take the same answer as JSON."""
+
+from __future__ import annotations
+
+import json
+
+from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from models import Dataset, Prediction
+from utils import ImageRefused
+from web import charts
+from web.access import get_dataset, get_user, has_role, public
+from web.answers import answer_all, find_version, get_prediction
+from web.security import limits
+
+blueprint = Blueprint("predict", __name__)
+
+SURE, LIKELY = 0.8, 0.5  # from which probability on the answer says "This is", and "Probably"
+
+
+@blueprint.get("/datasets/<slug>/predict")
+@public
+def ask(slug: str) -> str:
+    """Show the place to drop an image."""
+    return _render("predict/ask.html", get_dataset(slug, allow_public=True))
+
+
+@blueprint.post("/datasets/<slug>/predict")
+@public
+@limits(body="MAX_PREDICT_BODY", rate="predict", is_reading=True)
+def answer(slug: str) -> AnyResponse:
+    """Answer one image and lead to the answer's own page."""
+    dataset = get_dataset(slug, allow_public=True)
+    version = find_version(dataset)
+    sent = request.files.get("image")
+    if sent is None or not sent.filename:
+        return _refuse(slug, "Choose an image first.")
+    (outcome,) = answer_all(version, [(sent.filename, sent.read())])
+    if isinstance(outcome, ImageRefused):
+        return _refuse(slug, f"{sent.filename}: {outcome}")
+    return redirect(url_for("predict.show", filename=outcome.filename), 303)
+
+
+def _refuse(slug: str, message: str) -> AnyResponse:
+    flash(message, "danger")
+    return Response(ask(slug), 422)
+
+
+@blueprint.get("/predict/<filename>")
+@public
+def show(filename: str) -> str:
+    """Show one answer: the image, what it is in words, every label's probability, and how to script it."""
+    prediction = get_prediction(filename)
+    found = prediction.answer
+    return _render(
+        "predict/show.html",
+        prediction.dataset,
+        prediction=prediction,
+        answer=found,
+        sentence=describe(found),
+        chart_json=charts.probability_bars(found["probabilities"]),
+        json_text=json.dumps(found, indent=2, ensure_ascii=False),
+        curl=make_curl_line(prediction),
+    )
+
+
+@blueprint.get("/predict/<filename>.json")
+@public
+def show_json(filename: str) -> Response:
+    """Give the same answer as JSON, as the API gave or would have given it."""
+    return jsonify(get_prediction(filename).answer)
+
+
+def _render(template: str, dataset: Dataset, **more) -> str:
+    return render_template(
+        template,
+        dataset=dataset,
+        is_member=has_role(get_user(), dataset, "viewer"),
+        percent=charts.as_percent,
+        **more,
+    )
+
+
+def describe(answer: dict) -> tuple[str, list[str], str]:
+    """Put an answer into words: what comes before the labels, the labels, and what comes after them."""
+    pairs = [(entry["label"], entry["probability"]) for entry in answer["probabilities"]]
+    if answer["label"] is None:
+        return "None of the labels fits well enough", [], "."
+    if len(answer["labels"]) > 1:
+        return "This shows ", answer["labels"], "."
+    (label, probability), *others = pairs
+    if probability < LIKELY and others:
+        return "Not sure: ", [label, others[0][0]], "?"
+    before = "This is " if probability >= SURE else "Probably "
+    return before, [label], f" — {charts.as_percent(probability)}"
+
+
+def make_curl_line(prediction: Prediction) -> str:
+    """Return the command that asks the API the same, for a photo.jpg in the folder where it is pasted.
+
+    The token comes from the environment, so that it stands in no shell history; public datasets need none.
+    """
+    address = f"{request.host_url}api/v1/datasets/{prediction.dataset.slug}/predict"
+    token = "" if prediction.dataset.is_public else '-H "Authorization: Bearer $PIGEONHOLE_TOKEN" '
+    return f"curl -sS {token}-F image=@photo.jpg {address}"
