@@ -17,9 +17,7 @@ class InvitationSpent(ValueError):
     """The link was used, is past its time, or never was; the message says what to do."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "This link was used already or is past its time. Ask an administrator for a new one."
-        )
+        super().__init__("This link was used or is past its time. Ask an administrator for a new one.")
 
 
 def make_setup_link() -> str | None:

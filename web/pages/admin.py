@@ -55,9 +55,10 @@ def withdraw(invitation_id: int) -> Response:
     """Make an invitation useless."""
     require_admin()
     invitation = db.session.get(Invitation, invitation_id) or abort(404)
+    name = invitation.user_name
     db.session.delete(invitation)
     db.session.commit()
-    flash(f"The invitation for {invitation.user_name} is withdrawn.", "success")
+    flash(f"The invitation for {name} is withdrawn.", "success")
     return redirect(url_for("admin.show"))
 
 
