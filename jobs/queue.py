@@ -57,12 +57,9 @@ def submit(kind: str, dataset: Dataset, user: User | None = None) -> Job:
 
 def find_waiting(kinds: Iterable[str]) -> int | None:
     """The oldest job of `kinds` that nobody works on, or None. It only reads, so idling locks nobody out."""
-    db.session.connection(execution_options={"is_reading": True})
-    job_id = db.session.scalar(
-        select(Job.id).where(Job.kind.in_(tuple(kinds)), _is_free()).order_by(Job.id).limit(1)
-    )
-    db.session.rollback()
-    return job_id
+    oldest = select(Job.id).where(Job.kind.in_(tuple(kinds)), _is_free()).order_by(Job.id).limit(1)
+    with db.engine.connect().execution_options(is_reading=True) as connection:
+        return connection.scalar(oldest)
 
 
 def claim(worker: str, kinds: Iterable[str], job_id: int | None = None) -> Claim | None:
@@ -159,12 +156,6 @@ def resume(job: Job) -> None:
     db.session.refresh(job)
     if not resumed.rowcount:
         raise NotResumable(f"This is {job.state}; only what failed or was stopped can be resumed.")
-
-
-def has_unfinished(kind: str, dataset: Dataset, states: tuple[str, ...] = ("queued", "running")) -> bool:
-    """Whether a job of `kind` waits (or is worked on) for the dataset."""
-    query = select(Job.id).where(Job.dataset_id == dataset.id, Job.kind == kind, Job.state.in_(states))
-    return db.session.scalar(query.limit(1)) is not None
 
 
 def _is_free() -> ColumnElement[bool]:
