@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask, Response, current_app, jsonify, redirect, render_template, request, url_for
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError, ServiceUnavailable
 from werkzeug.wrappers import Response as AnyResponse
 
 from web.access import is_api_request
@@ -70,6 +70,8 @@ def _answer(error: HTTPException) -> AnyResponse:
     status = error.code if error.code in ERRORS else (400 if (error.code or 500) < 500 else 500)
     if (error.code or 500) < 400:  # a redirect of the router
         return error.get_response()
+    if isinstance(error, SecurityError):  # a forged host: there is no address to link to
+        return Response("This server does not answer to that name.\n", 400, mimetype="text/plain")
     if status == 401 and request.method in ("GET", "HEAD") and not wants_json():
         return redirect(url_for("account.login", next=_here()))
     if status < 500:
