@@ -30,8 +30,12 @@ ORIENTATION_TAG = 0x0112
 # Raised whenever center_crop's pixels could change; part of every embedding's key and of every package.
 PIXEL_PATH_VERSION = 1
 
-# Pillow's own ceiling for text chunks stays; a truncated file must raise, never load half an image.
+# Pillow's own ceiling for text chunks stays; a truncated file must raise, never load half an image. Pillow
+# raises DecompressionBombError beyond twice its limit, before any decoder is made, and warns beyond it: the
+# warning is ours to ignore (catching it per call would not be safe between threads).
 ImageFile.LOAD_TRUNCATED_IMAGES = False
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 class ImageRefused(ValueError):
@@ -57,12 +61,10 @@ def generate_random_name(extension: str = "") -> str:
 def _refusing_broken_images() -> Iterator[None]:
     """Turn everything Pillow raises or warns of a hostile file into `ImageRefused`."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
+        yield
     except ImageRefused:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise ImageRefused("image_too_large", _too_many_pixels()) from error
     except Image.UnidentifiedImageError as error:
         kinds = "JPEG, PNG, WebP, GIF or BMP"
@@ -175,8 +177,36 @@ def _resize_centred_square(image: Image.Image, size: int) -> Image.Image:
 
 def make_thumbnail(image: Image.Image, size: int) -> bytes:
     """Return a centre-crop thumbnail as JPEG bytes without any metadata; `image` as for `center_crop`."""
+    return encode_thumbnail(center_crop(image, size))
+
+
+def encode_thumbnail(pixels: np.ndarray) -> bytes:
+    """Return pixels, uint8 (size, size, 3), as JPEG bytes."""
     buffer = io.BytesIO()
-    Image.fromarray(center_crop(image, size)).save(buffer, "JPEG", quality=82)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()
+
+
+def make_view(image: Image.Image, max_side: int) -> bytes:
+    """Return the whole image upright and without any metadata, no side over `max_side` pixels.
+
+    A JPEG stays a JPEG, everything else becomes a PNG; transparency is laid over white, as networks see it.
+
+    Args:
+        image: as `open_image` gives it; it may be altered.
+        max_side: in pixels; smaller images keep their size.
+
+    Raises:
+        ImageRefused: when the pixels are damaged or cut short.
+    """
+    buffer = io.BytesIO()
+    with _refusing_broken_images():
+        kind = "JPEG" if image.format == "JPEG" else "PNG"
+        image.draft(None, (max_side, max_side))
+        image.load()
+        view = _flatten_onto_white(ImageOps.exif_transpose(image))
+    view.thumbnail((max_side, max_side), Image.Resampling.BICUBIC)
+    view.save(buffer, kind, quality=88)
     return buffer.getvalue()
 
 

@@ -1,0 +1,53 @@
+"""Near-duplicates: a 64-bit fingerprint of what an image shows, and the nearest one among many."""
+
+from __future__ import annotations
+
+import imagehash
+import numpy as np
+from PIL import Image
+
+# Measured: copies saved smaller or with more compression differ by 0 to 3 bits. Of 600 photos of waste 2
+# are that near to another, of 2,099 aerial photos 17, of 1,000 hand signs 63, of 1,797 digits 291.
+MAX_DISTANCE = 3  # bits
+_GROWTH = 1024
+
+
+def fingerprint(pixels: np.ndarray) -> int:
+    """Return the difference hash of an image: 64 bits, similar for similar images.
+
+    Krawetz 2013, "Kind of Like That" (hackerfactor.com); as `imagehash.dhash`.
+
+    Args:
+        pixels: uint8 array of shape (size, size, 3), as `utils.center_crop` gives it.
+    """
+    bits = imagehash.dhash(Image.fromarray(pixels)).hash
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+class Neighbours:
+    """Fingerprints with the split each stands in, in the order they came."""
+
+    def __init__(self, fingerprints: np.ndarray | None = None, splits: list[str] | None = None):
+        """Begin with `fingerprints`, uint64 (n,), and the n `splits` they stand in."""
+        self._fingerprints = np.array([] if fingerprints is None else fingerprints, np.uint64)
+        self._splits = list(splits or [])
+
+    def add(self, fingerprint: int, split: str) -> None:
+        """Remember one more."""
+        count = len(self._splits)
+        if count == len(self._fingerprints):
+            self._fingerprints = np.append(self._fingerprints, np.zeros(_GROWTH + count, np.uint64))
+        self._fingerprints[count] = fingerprint
+        self._splits.append(split)
+
+    def find_split(self, fingerprint: int) -> str | None:
+        """Return the split of the nearest near-duplicate, the first of equally near ones; None without one.
+
+        Flat images have nothing to compare (no bit or every bit set), so they are nobody's near-duplicates.
+        """
+        if not self._splits or not MAX_DISTANCE < fingerprint.bit_count() < 64 - MAX_DISTANCE:
+            return None
+        known = self._fingerprints[: len(self._splits)]
+        distances = np.bitwise_count(known ^ np.uint64(fingerprint))
+        nearest = int(distances.argmin())
+        return self._splits[nearest] if distances[nearest] <= MAX_DISTANCE else None

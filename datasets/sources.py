@@ -1,0 +1,64 @@
+"""What an import brings: the files of a zip, of a folder or of the sample digits, in a fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from datasets import samples
+from datasets.archives import ArchiveRefused, Limits, open_archive
+from datasets.checking import SentFile
+from datasets.folders import is_junk, label_by_folder
+from datasets.names import make_inert
+from models import Import
+
+
+@contextmanager
+def open_source(import_: Import, limits: Limits) -> Iterator[list[SentFile]]:
+    """Open what an import brings; its files can be read until this ends.
+
+    Raises:
+        ArchiveRefused: the zip or folder as a whole is not taken.
+    """
+    if import_.kind == "digits":
+        yield samples.digits()
+    elif import_.kind == "folder":
+        yield _label(list(read_folder(Path(import_.upload))), import_.label)
+    else:
+        with _open_zip(import_.upload, limits) as archive:
+            archive.verify()
+            files = [(m.path, partial(archive.read, m), m.size) for m in archive.members]
+            yield _label(files, import_.label)
+
+
+@contextmanager
+def _open_zip(path: str, limits: Limits):
+    if not Path(path).exists():
+        raise ArchiveRefused("zip_missing", "The zip is no longer there. Send it again.")
+    with open_archive(path, limits) as archive:
+        yield archive
+
+
+def read_folder(root: Path) -> Iterator[tuple[str, partial, int]]:
+    """Yield (relative path, reader, size in bytes) of every file in a folder, sorted; links are not followed.
+
+    Raises:
+        ArchiveRefused: there is no such folder.
+    """
+    if not root.is_dir():
+        raise ArchiveRefused("folder_missing", f"{root} is not a folder. Give a folder of class folders.")
+    paths = [path for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
+    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in paths):
+        if not is_junk(name):
+            yield name, path.read_bytes, path.stat().st_size
+
+
+def _label(files: Iterable[tuple[str, partial, int]], label: str | None) -> list[SentFile]:
+    files = list(files)
+    by_folder = label_by_folder(name for name, _, _ in files)
+    return [
+        SentFile(make_inert(name), read, size, tuple(filter(None, [label or by_folder[name]])))
+        for name, read, size in files
+    ]
