@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask_bootstrap import Bootstrap5
 
-from web import auth, errors, security
+from web import access, auth, errors, formats, security
 from web.pages import account, admin, datasets, health, home, items
 
 PAGES = (home, account, admin, datasets, items, health)
@@ -19,9 +19,11 @@ def register(app: Flask) -> None:
     auth.register(app)
     errors.register(app)
     security.register(app)
+    formats.register(app)
     for module in PAGES:
         app.register_blueprint(module.blueprint)
     for module in API:
         security.csrf.exempt(module.blueprint)
         app.register_blueprint(module.blueprint)
+    app.jinja_env.globals["can"] = access.can
     app.jinja_env.globals["has_page"] = lambda endpoint: endpoint in app.view_functions

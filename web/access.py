@@ -48,6 +48,11 @@ def has_role(user: User | None, dataset: Dataset, role: str) -> bool:
     return theirs is not None and ROLES.index(theirs) >= ROLES.index(role)
 
 
+def can(dataset: Dataset, role: str) -> bool:
+    """Whether the user who asks has at least this role (templates show or leave out buttons by it)."""
+    return has_role(get_user(), dataset, role)
+
+
 def get_dataset(slug: str, role: str = "viewer", allow_public: bool = False) -> Dataset:
     """Return the dataset of that name if the user who asks has at least `role` on it.
 

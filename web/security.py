@@ -230,6 +230,12 @@ def read_number(name: str) -> int | None:
     return int(text)
 
 
+def local_address(wanted: str, default: str) -> str:
+    """Return the address wanted if it is a path of our own, else the default."""
+    is_path = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
+    return wanted if is_path and wanted.isprintable() else default
+
+
 def read_json(fields: set[str] | None = None) -> dict[str, Any]:
     """Return the JSON object of the request body; with `fields`, refuse any other field by name.
 

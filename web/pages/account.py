@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from flask import (
     Blueprint,
@@ -23,6 +22,7 @@ from models import Invitation, Token, User, db, now
 from web import auth, invitations, tokens
 from web.access import get_user, public
 from web.forms import AcceptForm, LoginForm, PasswordForm, SetupForm, TokenForm
+from web.security import local_address
 from web.transactions import start_reading
 
 blueprint = Blueprint("account", __name__)
@@ -75,10 +75,7 @@ def _too_many(error: auth.TooManyLogins, page: str) -> Response:
 
 def _next_page() -> str:
     """Return where the user wanted to go, if that is one of our own pages."""
-    wanted = request.args.get("next", "")
-    parts = urlsplit(wanted)
-    is_ours = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
-    return wanted if is_ours and not parts.netloc and wanted.isprintable() else url_for("home.index")
+    return local_address(request.args.get("next", ""), url_for("home.index"))
 
 
 @blueprint.post("/logout")
