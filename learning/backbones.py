@@ -7,13 +7,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from learning import efficientnet, networks
+from learning.efficientnet import KerasModel
 from utils import lock_file, write_atomically
-
-if TYPE_CHECKING:
-    import keras
 
 DEFAULT = "efficientnet-lite0"
 
@@ -28,7 +25,7 @@ class Backbone:
 
     name: str
     input_size: int
-    build: Callable[[str, int], keras.Model]
+    build: Callable[[str, int], KerasModel]
     description: str
 
 
@@ -96,7 +93,7 @@ def prepare(name: str, folder: str | Path) -> PreparedBackbone:
         return find(name, folder) or _convert(name, folder)
 
 
-def build_embedder(name: str) -> keras.Model:
+def build_embedder(name: str) -> KerasModel:
     """Build the backbone in Keras, from images (batch, size, size, 3) to `[embedding, last feature map]`."""
     networks.load_tensorflow_quietly()
     backbone = get(name)

@@ -10,14 +10,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from learning.torch_weights import read_torch_weights
 
-if TYPE_CHECKING:
-    import keras
+KerasModel = Any  # a keras.Model: Keras is imported inside functions only, so its types have no name here
 
 # One line a stage: repeats, kernel, stride, expansion, filters (before scaling).
 STAGES = [
@@ -97,7 +96,7 @@ def _round_filters(filters: float) -> int:
     return rounded + 8 if rounded < 0.9 * filters else rounded
 
 
-def build(name: str, input_size: int, with_top: bool = False) -> keras.Model:
+def build(name: str, input_size: int, with_top: bool = False) -> KerasModel:
     """Build the network with its ImageNet weights.
 
     Args:
@@ -168,7 +167,7 @@ def _add_block(x, block: Block, name: str):
     return keras.layers.Add(name=f"{name}_sum")([start, x]) if block.has_residual else x
 
 
-def _load_weights(model: keras.Model, variant: Variant) -> None:
+def _load_weights(model: KerasModel, variant: Variant) -> None:
     path = resources.files(variant.package) / "models" / variant.file
     weights = read_torch_weights(str(path), variant.sha256)
     for layer, prefix in _torch_names(variant).items():

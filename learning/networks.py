@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from learning.efficientnet import KerasModel
 from utils import open_atomically
-
-if TYPE_CHECKING:
-    import keras
 
 # Earlier blocks count a little less than the last layer; measured, 0.5 to 1 were alike.
 EARLIER_WEIGHT = 0.7
@@ -19,7 +16,7 @@ EARLIER_WEIGHT = 0.7
 EMBEDDING_VERSION = 1
 
 
-def add_embedding(network: keras.Model) -> keras.Model:
+def add_embedding(network: KerasModel) -> KerasModel:
     """Return a model from an image to `[embedding, last feature map]`, made of built-in layers only.
 
     Every map is averaged over its positions and L2-normalised; the last layer's comes first, the earlier ones
@@ -49,7 +46,7 @@ def _average(feature_map, name: str):
     return keras.layers.UnitNormalization(name=f"{name}_norm")(average)
 
 
-def add_head(embedder: keras.Model, weights: np.ndarray, bias: np.ndarray) -> keras.Model:
+def add_head(embedder: KerasModel, weights: np.ndarray, bias: np.ndarray) -> KerasModel:
     """Return the whole network: an image in, logits out, float32 (batch, labels).
 
     Args:
@@ -64,7 +61,7 @@ def add_head(embedder: keras.Model, weights: np.ndarray, bias: np.ndarray) -> ke
     return model
 
 
-def convert(model: keras.Model) -> bytes:
+def convert(model: KerasModel) -> bytes:
     """Return the model as a LiteRT file, float32, for one image at a time."""
     import tensorflow as tf
 
@@ -78,7 +75,7 @@ def convert(model: keras.Model) -> bytes:
     return tf.lite.TFLiteConverter.from_concrete_functions([concrete], reachable).convert()
 
 
-def save_keras(model: keras.Model, path: str | Path) -> None:
+def save_keras(model: KerasModel, path: str | Path) -> None:
     """Save in the .keras format, whole or not at all (Keras itself writes in place)."""
     with open_atomically(path) as file:
         # Keras takes a name, and asks that it end in .keras, before it takes anything else.

@@ -1,0 +1,67 @@
+"""How good a classifier is, and how sure one can be of that, from predictions of items it never saw.
+
+In numpy rather than scikit-learn, whose import alone takes 0.6 s of the 3 s in which a training with known
+embeddings answers; tests compare the two.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+Z_95 = 1.959963984540054  # the two-sided 95 % point of the normal distribution
+
+
+def wilson_interval(correct: int, count: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share, 0 to 1 (Wilson 1927); (0, 1) when nothing was counted."""
+    if count == 0:
+        return 0.0, 1.0
+    share, squared = correct / count, Z_95**2
+    middle = (share + squared / (2 * count)) / (1 + squared / count)
+    spread = share * (1 - share) / count + squared / (4 * count**2)
+    reach = Z_95 * math.sqrt(spread) / (1 + squared / count)
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def evaluate(probabilities: np.ndarray, truth: np.ndarray, labels: list[str]) -> dict[str, Any]:
+    """Measure single-label predictions.
+
+    Args:
+        probabilities: float (items, labels), rows summing to 1.
+        truth: int (items,), indices of the right labels.
+        labels: their names.
+
+    Returns:
+        items, correct, accuracy, interval (95 %), log_loss (nats an item), labels (for each: label,
+        precision, recall, f1, count; 0 where nothing was there to divide by) and confusion: a list of rows,
+        one a true label, of how often each label was predicted.
+    """
+    confusion = confuse(probabilities.argmax(axis=1), truth, len(labels))
+    count, correct = len(truth), int(np.trace(confusion))
+    own = probabilities[np.arange(count), truth]
+    return {
+        "items": count,
+        "correct": correct,
+        "accuracy": correct / count,
+        "interval": list(wilson_interval(correct, count)),
+        "log_loss": float(-np.log(np.maximum(own, 1e-15)).mean()),
+        "labels": measure_labels(confusion, labels),
+        "confusion": confusion.tolist(),
+    }
+
+
+def confuse(predicted: np.ndarray, truth: np.ndarray, count: int) -> np.ndarray:
+    """Return the confusion matrix, int (count, count): rows are true labels, columns predicted ones."""
+    return np.bincount(truth * count + predicted, minlength=count * count).reshape(count, count)
+
+
+def measure_labels(confusion: np.ndarray, labels: list[str]) -> list[dict[str, Any]]:
+    """Return precision, recall, F1 (0 to 1) and the number of items of every label."""
+    right, counts, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    precision = right / np.maximum(predicted, 1)
+    recall = right / np.maximum(counts, 1)
+    f1 = 2 * right / np.maximum(counts + predicted, 1)
+    rows = zip(labels, precision.tolist(), recall.tolist(), f1.tolist(), counts.tolist(), strict=True)
+    return [dict(zip(("label", "precision", "recall", "f1", "count"), row, strict=True)) for row in rows]

@@ -1,0 +1,106 @@
+"""From the manifest's lines to arrays: whose bytes are read, which items count, what they should be."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import fsspec
+import numpy as np
+
+from learning.embeddings import Opener
+from utils import ImageRefused
+
+_reading = threading.Lock()
+
+
+class NotEnough(ValueError):
+    """There is too little to learn from; the message says what is missing."""
+
+
+def list_images(items: Iterable[dict[str, Any]]) -> list[tuple[str, Opener]]:
+    """Return (SHA-256, opener) of every item, as `embed_missing` wants them."""
+    return [(item["sha256"], partial(read_image, item)) for item in items]
+
+
+def read_image(item: dict[str, Any]) -> bytes:
+    """Return the bytes of a manifest line's image: a file, a member of a zip, or an fsspec address.
+
+    Raises:
+        ImageRefused: the bytes are not those the manifest was made of.
+        OSError: they cannot be read.
+    """
+    content = _read(item["path"], item.get("archive"))
+    if hashlib.sha256(content).hexdigest() != item["sha256"]:
+        raise ImageRefused("image_changed", "The image was changed after the run began. Start a new run.")
+    return content
+
+
+def _read(path: str, archive: str | None) -> bytes:
+    if archive is not None:
+        return _read_member(archive, path)
+    if "://" in path:
+        with fsspec.open(path, "rb") as file:
+            return file.read()
+    return Path(path).read_bytes()
+
+
+def _read_member(archive: str, member: str) -> bytes:
+    try:
+        with _reading:  # threads share the one open file
+            return _open_zip(archive).read(member)
+    except (KeyError, BadZipFile, ValueError) as error:
+        raise ImageRefused("image_damaged", f"It cannot be read from {Path(archive).name}.") from error
+
+
+@lru_cache(maxsize=4)
+def _open_zip(archive: str) -> ZipFile:
+    """Open a zip once: reading the directory of a large one takes longer than reading a member."""
+    return ZipFile(archive)
+
+
+def check_enough(labels: list[str], items: list[dict[str, Any]]) -> None:
+    """See that items of two labels at least are there to learn from.
+
+    Raises:
+        NotEnough: with the labels that have items, and those that have none.
+    """
+    counts = Counter(name for item in items for name in item["labels"])
+    used = [name for name in labels if counts[name]]
+    if len(used) >= 2:
+        return
+    if not used:
+        raise NotEnough("No image to learn from has a label. Give at least two labels an image each.")
+    unused = [name for name in labels if not counts[name]]
+    without = f", none of {', '.join(map(repr, unused[:5]))}" if unused else ""
+    raise NotEnough(f"Only the label {used[0]!r} has images{without}. At least two labels are needed.")
+
+
+def make_targets(labels: list[str], items: list[dict[str, Any]]) -> np.ndarray:
+    """Return float64 (items, labels): 1 where the item has the label, else 0.
+
+    Raises:
+        NotEnough: an item has no label that the run knows, or more than one.
+    """
+    position = {name: index for index, name in enumerate(labels)}
+    targets = np.zeros((len(items), len(labels)))
+    for row, item in enumerate(items):
+        if len(item["labels"]) != 1 or item["labels"][0] not in position:
+            name = item.get("name") or item["sha256"]
+            raise NotEnough(f"{name} must have exactly one of the dataset's labels.")
+        targets[row, position[item["labels"][0]]] = 1
+    return targets
+
+
+def hash_dataset(labels: list[str], items: Iterable[dict[str, Any]]) -> str:
+    """Return a SHA-256 that changes when a label, an image, its labels or its split does, and only then."""
+    digest = hashlib.sha256("\0".join(labels).encode())
+    for line in sorted(f"{i['sha256']} {i['split']} {chr(0).join(i['labels'])}" for i in items):
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()

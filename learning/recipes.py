@@ -1,0 +1,87 @@
+"""The recipes: from embeddings and labels to a head that goes live and an honest account of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from learning import evaluation, heads, inputs
+
+RECIPES = ("quick",)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a recipe gives: the head that goes live, metrics for everybody, and every item's prediction."""
+
+    head: heads.Head
+    metrics: dict[str, Any]  # accuracy, interval, leave_one_out, test
+    probabilities: np.ndarray  # float64 (items, labels), each by a head that never saw the item
+
+
+def put_test_last(labels: list[str], items: list[dict]) -> tuple[list[dict], int]:
+    """Return the items, those to learn from first, and how many these are.
+
+    Where the split leaves fewer than two labels to learn from, a handful of items in all, no item is held
+    back: leave-one-out alone then says how good the result is.
+
+    Raises:
+        NotEnough: there are fewer than two labels even so.
+    """
+    learnt = [item for item in items if item["split"] != "test"]
+    try:
+        inputs.check_enough(labels, learnt)
+    except inputs.NotEnough:
+        inputs.check_enough(labels, items)
+        return items, len(items)
+    return learnt + [item for item in items if item["split"] == "test"], len(learnt)
+
+
+def train_quick(
+    labels: list[str],
+    targets: np.ndarray,
+    embeddings: np.ndarray,
+    learnt: int,
+    *,
+    seed: int = 0,
+    train_on_all: bool = True,
+    on_phase: Callable[[str], None] = lambda phase: None,
+) -> Outcome:
+    """Solve and measure the quick recipe's head.
+
+    The figures come from a head that never saw the test items: leave-one-out for those it learnt from, plain
+    prediction for the test items. What goes live is then solved again with every item.
+
+    Args:
+        labels: names in order.
+        targets: float (items, labels), one-hot; embeddings: float32 (items, embedding size).
+        learnt: how many of the items, from the first, may be learnt from; the others are the test split.
+        on_phase: told `solving` and `evaluating` as each begins.
+    """
+    on_phase("solving")
+    solution = heads.solve(embeddings[:learnt], targets[:learnt], seed)
+    live = solution.head
+    if train_on_all and learnt < len(targets):
+        live = heads.solve_again(embeddings, targets, solution.head)
+    on_phase("evaluating")
+    test = solution.head.probabilities(embeddings[learnt:]) if learnt < len(targets) else targets[:0]
+    truth = targets.argmax(axis=1)
+    left_out = evaluation.evaluate(solution.leave_one_out, truth[:learnt], labels)
+    metrics = {
+        "accuracy": left_out["accuracy"],
+        "interval": left_out["interval"],
+        "leave_one_out": left_out,
+        "test": evaluation.evaluate(test, truth[learnt:], labels) if len(test) else None,
+    }
+    return Outcome(live, metrics, np.concatenate([solution.leave_one_out, test]))
+
+
+def choose_golden(truth: np.ndarray, count: int) -> np.ndarray:
+    """Return the indices of `count` items (or all), taking a label after the other, always the same ones."""
+    order = np.argsort(truth, kind="stable")
+    starts = np.searchsorted(truth[order], truth[order])
+    turn = np.arange(len(truth)) - starts  # an item's place within its label
+    return np.sort(order[np.lexsort((truth[order], turn))][:count])
