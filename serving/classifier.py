@@ -86,7 +86,7 @@ def find(version: Version) -> Classifier:
     settings = current_app.config["PIGEONHOLE"]
     with _loading:
         package = _load_head(_package_folder(version))
-        path = settings.folder("backbones") / f"{package.backbone}.tflite"
+        path = settings.folder("backbones") / f"{package.backbone_identifier}.tflite"
         return Classifier(package, _open_line(path, settings.predict_queue))
 
 

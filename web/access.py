@@ -65,9 +65,10 @@ def get_dataset(slug: str, role: str = "viewer", allow_public: bool = False) -> 
         return dataset
     if user is None:
         abort(401)
-    if dataset is None or role_of(user, dataset) is None:
+    theirs = role_of(user, dataset) if dataset else None
+    if theirs is None:
         abort(404)
-    if not has_role(user, dataset, role):
+    if ROLES.index(theirs) < ROLES.index(role):
         abort(403, f"Only an {role} of this dataset may do that. Ask one of its owners.")
     return dataset
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from flask import abort
 from sqlalchemy import select
-from sqlalchemy.orm import contains_eager, joinedload
+from sqlalchemy.orm import contains_eager, defer, joinedload
+from sqlalchemy.orm.attributes import set_committed_value
 
-from models import Dataset, Prediction, Version, db
+from models import Dataset, Prediction, Run, Version, db
 from serving import prediction
 from serving.classifier import Busy, VersionUnusable
 from serving.prediction import Answer
 from utils import ImageRefused
 from web.access import get_user, has_role
+from web.transactions import end_reading
 
 MAX_NAME = 1024  # characters of a sent name that are kept
 
@@ -24,9 +26,11 @@ def find_version(dataset: Dataset, number: int | None = None) -> Version:
         abort(409, "This dataset has no version that could answer yet. Train one first.")
     wanted = number if number is not None else dataset.live_version
     query = select(Version).filter_by(dataset_id=dataset.id, number=wanted)
-    version = db.session.scalar(query.options(joinedload(Version.run)))
+    lean = (joinedload(Version.run).load_only(Run.folder), defer(Version.metrics))
+    version = db.session.scalar(query.options(*lean))
     if version is None:
         abort(404, f"This dataset has no version {wanted}.")
+    set_committed_value(version, "dataset", dataset)
     return version
 
 
@@ -38,8 +42,8 @@ def answer_all(version: Version, files: list[tuple[str, bytes]]) -> list[Outcome
     """
     user = get_user()
     user_id = user.id if user else None
+    end_reading()
     outcomes = [_answer(version, content) for _, content in files]
-    db.session.rollback()
     for (sent_name, content), outcome in zip(files, outcomes, strict=True):
         if isinstance(outcome, Answer):
             prediction.keep(outcome, content, sent_name[:MAX_NAME], user_id)

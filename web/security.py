@@ -20,7 +20,7 @@ from config import Config
 from models import db
 from web.access import View, get_user, is_static, refuse_strangers
 from web.auth import load_token, note_token_use
-from web.transactions import start_reading
+from web.transactions import end_reading, start_reading
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -158,7 +158,11 @@ def _open_request() -> None:
 
 def _end_reading_before_a_write() -> None:
     """Hold no transaction while a slow body arrives: the view begins its own, which may write."""
-    if request.method in WRITES:
+    if request.method not in WRITES:
+        return
+    if limits_of_request().is_reading:
+        end_reading()
+    else:
         db.session.rollback()
 
 

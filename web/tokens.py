@@ -9,6 +9,7 @@ import zlib
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import joinedload
 
 from models import SCOPES, Token, User, db, now
 
@@ -44,7 +45,9 @@ def find_token(text: str) -> Token | None:
     """Return the token of this text if it is known, not revoked, not expired and its user enabled."""
     if not is_well_formed(text):
         return None
-    token = db.session.scalar(select(Token).filter_by(token_hash=_digest(text)))
+    token = db.session.scalar(
+        select(Token).filter_by(token_hash=_digest(text)).options(joinedload(Token.user))
+    )
     if token is None or token.revoked_at or not token.user.is_enabled:
         return None
     return None if token.expires_at and token.expires_at <= now() else token
