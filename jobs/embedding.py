@@ -53,7 +53,7 @@ def _images(dataset_id: int) -> Iterator[tuple[str, Opener]]:
     db.session.connection(execution_options={"is_reading": True})
     query = select(Item.sha256, Item.filename).where(Item.dataset_id == dataset_id, Item.deleted_at.is_(None))
     for sha256, filename in db.session.execute(query):
-        yield sha256, lambda filename=filename: storage.read_original(filename)
+        yield sha256, storage.opener(filename)
 
 
 def _embed(claim: queue.Claim, images: list[tuple[str, Opener]], is_ending: Callable[[], bool]) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from datasets import intake
 from datasets.archives import ArchiveRefused
+from datasets.storage import StorageFull
 from jobs import queue
 from jobs.embedding import request_embedding
 from models import Dataset, Import, User, db
@@ -59,7 +60,7 @@ def work_through(claim: queue.Claim, is_ending: Callable[[], bool]) -> None:
     import_ = db.session.scalar(select(Import).where(Import.job_id == claim.job_id))
     try:
         state, message = _take_batches(claim, import_, is_ending), None
-    except ArchiveRefused as refused:
+    except (ArchiveRefused, StorageFull) as refused:
         db.session.rollback()
         state, message = "failed", str(refused)
     if state == "queued":

@@ -20,7 +20,7 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from jobs import embedding, imports, queue, run_lane
-from models import db
+from models import Job, db
 
 IDLE_SECONDS = 0.3  # between two looks at an empty queue
 LANES = (("import", "embed"), ("run",))
@@ -46,7 +46,7 @@ class Shift:
 
 def work(app: Flask, ending: threading.Event) -> None:
     """Work on the queue until `ending` is set; the calling thread only waits."""
-    shift = Shift(app, f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}", ending)
+    shift = Shift(app, make_name(), ending)
     threads = [threading.Thread(target=_work_lane, args=(shift, kinds), name=kinds[0]) for kinds in LANES]
     threads.append(threading.Thread(target=_beat, args=(shift,), name="heartbeat", daemon=True))
     for thread in threads:
@@ -56,6 +56,37 @@ def work(app: Flask, ending: threading.Event) -> None:
             ending.set()  # whoever supervises us starts us anew
     for thread in threads:
         thread.join()
+
+
+def see_through(app: Flask, job_id: int, ending: threading.Event, tell: Callable[[Job], None]) -> None:
+    """Wait until a job has ended, doing it here unless another worker is faster; `tell` is called all the while.
+
+    When `ending` is set the job goes back to the queue.
+    """
+    shift = Shift(app, make_name(), ending)
+    hands = threading.Thread(target=_work_on, args=(shift, job_id))
+    threading.Thread(target=_beat, args=(shift,), daemon=True).start()
+    hands.start()
+    while not ending.wait(IDLE_SECONDS):
+        with app.app_context():
+            job = db.session.get(Job, job_id)
+            tell(job)
+            if job.state in queue.ENDS:
+                break
+    ending.set()
+    hands.join()
+
+
+def _work_on(shift: Shift, job_id: int) -> None:
+    while not shift.ending.is_set():
+        with shift.app.app_context():
+            work_once(shift, (), job_id)
+        shift.ending.wait(IDLE_SECONDS)
+
+
+def make_name() -> str:
+    """A name for one worker: its machine and something random."""
+    return f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
 
 
 def be_nice() -> None:

@@ -24,8 +24,8 @@ def do_run(claim: queue.Claim, is_ending: Callable[[], bool]) -> None:
     """Do a run's job to its end.
 
     A run is never trained twice: where its worker died, its trainer is watched if it still lives, its result
-    is taken if there is one, and else the run is `interrupted`. When the worker is ending, the trainer is
-    ended and the run goes back to the queue.
+    is taken if there is one, and else the run is `interrupted`. When this worker is ending, it ends the
+    trainer and the run goes back to the queue.
 
     Raises:
         queue.ClaimLost: another worker has taken the job over; the trainer was ended.
@@ -34,11 +34,10 @@ def do_run(claim: queue.Claim, is_ending: Callable[[], bool]) -> None:
     process, reason = None, None
     if runs.is_alive(folder):
         reason = _watch(claim, run_id, folder, None, is_ending)
-    elif runs.read_result(folder) is None and not claim.is_taken_over:
+    elif not _is_complete(folder) and (not claim.is_taken_over or runs.read_result(folder)):
         process = trainers.start(["--run", str(folder)], folder / "log.txt")
         reason = _watch(claim, run_id, folder, process, is_ending)
-    if is_ending() and not _has_ended_by_itself(folder):
-        runs.reopen(folder)
+    if is_ending() and not _is_complete(folder):
         queue.put_back(claim)
         db.session.commit()
         return
@@ -133,18 +132,18 @@ def _end(folder: Path, process: subprocess.Popen | None) -> None:
     return None
 
 
-def _has_ended_by_itself(folder: Path) -> bool:
-    """Whether there is a result, other than of a trainer that stopped because this worker is ending."""
+def _is_complete(folder: Path) -> bool:
+    """Whether the run has ended; after the head's first result the whole network is still to be exported."""
     result = runs.read_result(folder)
-    return result is not None and (result["state"] != "cancelled" or runs.is_stop_asked(folder))
+    return result is not None and (result["state"] != "finished" or result.get("is_exported", True))
 
 
 def _how_it_ended(
     folder: Path, process: subprocess.Popen | None, reason: str | None
 ) -> tuple[str, str | None]:
     """The job's state, and a sentence for a person where it did not finish."""
-    result = runs.read_result(folder)
-    if result is not None:
+    if _is_complete(folder):
+        result = runs.read_result(folder)
         return result["state"], result.get("message")
     if runs.is_stop_asked(folder):
         return "cancelled", None

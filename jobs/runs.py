@@ -152,8 +152,10 @@ def read_result(folder: str | Path) -> dict[str, Any] | None:
 
 def reopen(folder: str | Path) -> None:
     """Forget a cancelled or failed end, and the wish to stop, so that the run can go on."""
-    for name in ("result.json", "stop"):
-        Path(folder, name).unlink(missing_ok=True)
+    result = read_result(folder)
+    if result and result["state"] != "finished":
+        Path(folder, "result.json").unlink()
+    Path(folder, "stop").unlink(missing_ok=True)
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

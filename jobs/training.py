@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from datasets import manifest
 from jobs import queue, runs
+from learning.package import read_spec
 from models import Dataset, Run, User, Version, db
 
 SEED = 1
@@ -103,8 +104,8 @@ def settle_run(run: Run) -> Version | None:
     if not result or result["state"] != "finished":
         return None
     version = run.version or _add_version(run, result)
-    version.proven = result.get("proven", [])
-    version.metrics = result
+    version.metrics = {name: value for name, value in result.items() if name not in ("state", "message")}
+    version.proven = read_spec(folder_of(run) / "package")["proven"]
     return version
 
 

@@ -1,0 +1,98 @@
+"""Everything checked: the database, every image's bytes, every version's network, the disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from flask import current_app
+from sqlalchemy import select, text
+
+from datasets import storage
+from jobs import database, training
+from learning.package import GOLDEN_TOLERANCE, NetworkClassifier, PackageDamaged, read_golden
+from models import Item, Version, db
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found: `level` is ok, warning or problem."""
+
+    level: str
+    message: str
+
+
+def check() -> Iterator[Finding]:
+    """Check everything, a finding at a time. Nothing is changed."""
+    for check_one in (check_database, check_images, check_versions, check_leftovers, check_disk):
+        yield from check_one()
+
+
+def check_database() -> Iterator[Finding]:
+    """Check that the database is whole and that no row points to nothing."""
+    if risk := database.describe_sqlite_risk():
+        yield Finding("warning", risk)
+    if db.engine.dialect.name != "sqlite":
+        return
+    with db.engine.connect().execution_options(is_reading=True) as connection:
+        damage = [row[0] for row in connection.execute(text("PRAGMA integrity_check")) if row[0] != "ok"]
+        astray = len(connection.execute(text("PRAGMA foreign_key_check")).fetchall())
+    yield from (Finding("problem", f"The database is damaged: {line}.") for line in damage)
+    if astray:
+        yield Finding("problem", f"{astray} rows of the database point to rows that are gone.")
+    if not damage and not astray:
+        yield Finding("ok", "The database is whole.")
+
+
+def check_images() -> Iterator[Finding]:
+    """Check that the bytes of every image are there and are what was sent."""
+    count, bad = 0, 0
+    for item_id, filename, sha256 in db.session.execute(select(Item.id, Item.filename, Item.sha256)):
+        count += 1
+        if reason := _damage_of(filename, sha256):
+            bad += 1
+            yield Finding("problem", f"Image {item_id} ({filename}) {reason}.")
+    db.session.rollback()
+    if not bad:
+        yield Finding("ok", f"{count:,} images are as they were sent.")
+
+
+def _damage_of(filename: str, sha256: str) -> str | None:
+    try:
+        with storage.open_original(filename) as file:
+            is_same = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    return None if is_same else "is not what was sent"
+
+
+def check_versions() -> Iterator[Finding]:
+    """Check that every version's network gives its golden probabilities."""
+    for version in db.session.scalars(select(Version).order_by(Version.id)):
+        name = f"Version {version.number} of {version.dataset.name}"
+        try:
+            difference = measure_difference(version)
+        except (PackageDamaged, OSError, ValueError, KeyError) as error:
+            yield Finding("problem", f"{name} cannot be used: {error}")
+            continue
+        level = "ok" if difference <= GOLDEN_TOLERANCE else "problem"
+        yield Finding(level, f"{name} is off its golden probabilities by {difference:.1e} at most.")
+    db.session.rollback()
+
+
+def measure_difference(version: Version) -> float:
+    """Return how far the whole network is from a golden probability at most."""
+    folder = training.package_folder(version)
+    classifier = NetworkClassifier(folder)
+    pixels, wanted = read_golden(folder)
+    answers = np.stack([classifier.probabilities(image) for image in pixels])
+    return float(np.abs(answers - wanted).max())
+
+
+def check_disk() -> Iterator[Finding]:
+    """Check that uploads will be taken."""
+    free, least = storage.free_space_left(), current_app.config["PIGEONHOLE"].min_free_disk
+    level = "ok" if free > least else "problem"
+    yield Finding(level, f"{free / 1e9:,.1f} GB of disk are free; uploads end at {least / 1e9:,.1f} GB.")
