@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterable
+
 from sqlalchemy import func, select
 
 from models import Dataset, Item, ItemLabel, db
@@ -34,3 +37,20 @@ def _count_unlabelled(dataset: Dataset) -> int:
     has_label = select(ItemLabel.item_id).where(ItemLabel.item_id == Item.id).exists()
     query = select(func.count()).where(Item.dataset_id == dataset.id, Item.deleted_at.is_(None), ~has_label)
     return db.session.scalar(query)
+
+
+def count_in(dataset: Dataset, splits_and_labels: Iterable[tuple[str, Iterable[int]]]) -> None:
+    """Add new items to the counts, without counting the others again. Does not commit.
+
+    Args:
+        dataset: whose row this transaction holds.
+        splits_and_labels: (split, ids of its labels) of each new item.
+    """
+    counts = copy.deepcopy(dataset.counts or {})
+    splits, labels = counts.setdefault("splits", {}), counts.setdefault("labels", {})
+    for split, label_ids in splits_and_labels:
+        counts["items"] = counts.get("items", 0) + 1
+        counts["unlabelled"] = counts.get("unlabelled", 0) + (not label_ids)
+        for tally in [splits, *(labels.setdefault(str(label_id), {}) for label_id in label_ids)]:
+            tally[split] = tally.get(split, 0) + 1
+    dataset.counts = counts

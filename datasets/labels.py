@@ -1,14 +1,28 @@
-"""Labels of a dataset: found, made, renamed, merged, deleted. Nothing here commits."""
+"""Labels of a dataset: found, made, renamed, merged, deleted, put on items. Nothing here commits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import insert, select
 
+from datasets.changes import record
 from datasets.counts import recount
 from datasets.names import NameRefused, clean_name
-from models import Dataset, ItemLabel, Label, db
+from models import Change, Dataset, Item, ItemLabel, Label, User, db
+
+_CHUNK = 1000  # ids in one statement
+
+
+@dataclass(frozen=True)
+class LabelCount:
+    """A label and how many items bear it."""
+
+    id: int
+    name: str
+    count: int
 
 
 def find(dataset: Dataset, name: str) -> Label | None:
@@ -58,21 +72,78 @@ def rename(label: Label, name: str) -> None:
     db.session.flush()
 
 
-def merge(label: Label, into: Label) -> None:
-    """Give all items of `label` the label `into`, and delete `label`."""
+def count_labels(dataset: Dataset) -> list[LabelCount]:
+    """Return the dataset's labels by name, each with its number of items, from the counts kept beside it."""
+    counts = (dataset.counts or {}).get("labels", {})
+    return [
+        LabelCount(label.id, label.name, sum(counts.get(str(label.id), {}).values()))
+        for label in dataset.labels
+    ]
+
+
+def merge(label: Label, into: Label, user: User | None) -> Change:
+    """Give all items of `label` the label `into` instead, and delete `label`. Can be undone.
+
+    Raises:
+        NameRefused: the two are the same label.
+    """
     if label.id == into.id:
-        return
-    has_both = select(ItemLabel.item_id).where(ItemLabel.label_id == into.id)
-    of_label = ItemLabel.label_id == label.id
-    db.session.execute(delete(ItemLabel).where(of_label, ItemLabel.item_id.in_(has_both)))
-    db.session.execute(update(ItemLabel).where(of_label).values(label_id=into.id))
-    remove(label)
+        raise NameRefused(f"{label.name} cannot be merged into itself. Choose another label.")
+    return _take_away(label, [into.name], f"{label.name} merged into {into.name}", user)
 
 
-def remove(label: Label) -> None:
-    """Delete a label; its items stay, without it."""
+def delete(label: Label, user: User | None) -> Change:
+    """Delete a label; its items stay, without it. Can be undone."""
+    return _take_away(label, [], f"The label {label.name} deleted", user)
+
+
+def _take_away(label: Label, instead: list[str], summary: str, user: User | None) -> Change:
     dataset = db.session.get(Dataset, label.dataset_id)
-    db.session.execute(delete(ItemLabel).where(ItemLabel.label_id == label.id))
-    db.session.execute(delete(Label).where(Label.id == label.id))
+    items = list(db.session.scalars(select(ItemLabel.item_id).where(ItemLabel.label_id == label.id)))
+    before = names_of(items)
+    after = {
+        item_id: [name for name in names if name != label.name] + instead for item_id, names in before.items()
+    }
+    change = record(dataset, user, "relabel", summary, before)
+    replace(dataset, after)
+    db.session.execute(delete_rows(Label).where(Label.id == label.id))
     db.session.expire_all()
     recount(dataset)
+    return change
+
+
+def names_of(item_ids: Iterable[int]) -> dict[int, list[str]]:
+    """Return {item id: names of its labels, sorted}; an item without a label has an empty list."""
+    names: dict[int, list[str]] = {item_id: [] for item_id in item_ids}
+    for chunk in _chunks(names):
+        query = select(ItemLabel.item_id, Label.name).join(Label).where(ItemLabel.item_id.in_(chunk))
+        for item_id, name in db.session.execute(query.order_by(Label.name)):
+            names[item_id].append(name)
+    return names
+
+
+def replace(dataset: Dataset, names: dict[int, list[str]]) -> None:
+    """Give items of the dataset exactly these labels, making labels that are missing; does not recount.
+
+    Args:
+        dataset: whose items they are; ids of other datasets, or of items swept since, are left alone.
+        names: {item id: label names}.
+    """
+    labels = find_or_create(dataset, {name for each in names.values() for name in each})
+    for chunk in _chunks(names):
+        theirs = select(Item.id).where(Item.dataset_id == dataset.id, Item.id.in_(chunk))
+        found = list(db.session.scalars(theirs))
+        db.session.execute(delete_rows(ItemLabel).where(ItemLabel.item_id.in_(found)))
+        rows = [
+            {"item_id": item_id, "label_id": labels[name].id}
+            for item_id in found
+            for name in dict.fromkeys(clean_name(name, "label") for name in names[item_id])
+        ]
+        if rows:
+            db.session.execute(insert(ItemLabel), rows)
+    db.session.expire_all()
+
+
+def _chunks(ids: Iterable[int]) -> Iterator[list[int]]:
+    ids = list(ids)
+    return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))

@@ -12,25 +12,30 @@ from datasets.archives import ArchiveRefused, Limits, open_archive
 from datasets.checking import SentFile
 from datasets.folders import is_junk, label_by_folder
 from datasets.names import make_inert
-from models import Import
 
 
 @contextmanager
-def open_source(import_: Import, limits: Limits) -> Iterator[list[SentFile]]:
+def open_source(kind: str, upload: str | None, label: str | None, limits: Limits) -> Iterator[list[SentFile]]:
     """Open what an import brings; its files can be read until this ends.
+
+    Args:
+        kind: zip, folder or digits.
+        upload: where the zip or folder lies.
+        label: one label for everything; without it folders are labels.
+        limits: of a zip.
 
     Raises:
         ArchiveRefused: the zip or folder as a whole is not taken.
     """
-    if import_.kind == "digits":
+    if kind == "digits":
         yield samples.digits()
-    elif import_.kind == "folder":
-        yield _label(list(read_folder(Path(import_.upload))), import_.label)
+    elif kind == "folder":
+        yield _label(list(read_folder(Path(upload))), label)
     else:
-        with _open_zip(import_.upload, limits) as archive:
+        with _open_zip(upload, limits) as archive:
             archive.verify()
             files = [(m.path, partial(archive.read, m), m.size) for m in archive.members]
-            yield _label(files, import_.label)
+            yield _label(files, label)
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Bytes of images, under random names, through fsspec: a folder and s3:// are one code path.
 
-`images/<filename>` are originals, never served; `thumbnails/` and `views/` are made from them, without metadata.
+`images/<filename>` are originals, never served; `thumbnails/` and `views/` are made from them, without
+metadata.
 """
 
 from __future__ import annotations
 
 import errno
+import math
 import os
 import re
 import shutil
@@ -197,11 +199,11 @@ def flush() -> None:
         os.sync()
 
 
-def free_space_left() -> int | None:
-    """Return the bytes that are free where images lie, None where nobody can say (s3)."""
+def free_space_left() -> float:
+    """Return the bytes that are free where images lie, infinity where nobody can say (s3)."""
     here = place()
     if not isinstance(here.filesystem, LocalFileSystem):
-        return None
+        return math.inf
     return shutil.disk_usage(here.root).free
 
 
