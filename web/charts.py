@@ -32,8 +32,8 @@ class Palette:
 
 
 PALETTES = {
-    "light": Palette(paper="#ffffff", ink="#212529", quiet="#dee2e6", right="#0072b2", wrong="#c24e00"),
-    "dark": Palette(paper="#212529", ink="#dee2e6", quiet="#495057", right="#56b4e9", wrong="#e69f00"),
+    "light": Palette(paper="#ffffff", ink="#24221e", quiet="#e2dfd8", right="#0072b2", wrong="#c24e00"),
+    "dark": Palette(paper="#201f1c", ink="#ebe8e2", quiet="#4a4741", right="#56b4e9", wrong="#e69f00"),
 }
 
 

@@ -62,8 +62,9 @@ def api_error(
 
 
 def wants_json() -> bool:
-    """Whether the error goes to a program: under /api/, or the .json twin of a page."""
-    return is_api_request() or request.path.endswith(".json")
+    """Whether the answer goes to a program: under /api/, a page's .json twin, or a script that asks so."""
+    is_asked = request.accept_mimetypes.best == "application/json"
+    return is_api_request() or request.path.endswith(".json") or is_asked
 
 
 def _answer(error: HTTPException) -> AnyResponse:

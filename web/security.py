@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import Any
 
 from flask import Flask, Response, abort, current_app, request
@@ -215,6 +216,12 @@ class Request(Flask.request_class):
     """A request whose form is either read whole or refused."""
 
     form_data_parser_class = _StrictFormParser
+
+    def _get_file_stream(self, total_content_length, content_type, filename=None, content_length=None):
+        """Let a zip arrive on the instance's own disk: the system's temporary folder may lie in memory."""
+        if limits_of_request().body != "MAX_ZIP":
+            return super()._get_file_stream(total_content_length, content_type, filename, content_length)
+        return TemporaryFile(dir=current_app.config["PIGEONHOLE"].folder("uploads"))
 
 
 class StorableInteger(IntegerConverter):

@@ -14,7 +14,7 @@ FILES = ("bokeh.min.js",)  # all that our charts need
 YEAR_SECONDS = 365 * 24 * 60 * 60
 
 
-@blueprint.get("/static/bokeh/<version>/<filename>")
+@blueprint.get("/static/bokeh/<version>/<filename>", endpoint="static")
 def script(version: str, filename: str) -> Response:
     """A file of BokehJS; the version in its address lets browsers keep it for good."""
     if filename not in FILES or version != bokeh.__version__:
@@ -28,4 +28,4 @@ def script(version: str, filename: str) -> Response:
 @blueprint.app_template_global()
 def bokeh_url() -> str:
     """The address of BokehJS, for templates."""
-    return url_for("charts.script", version=bokeh.__version__, filename=FILES[0])
+    return url_for("charts.static", version=bokeh.__version__, filename=FILES[0])

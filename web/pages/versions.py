@@ -1,0 +1,177 @@
+"""Versions: which there are, how good each is and where it errs, which one is live, and taking one away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flask import Blueprint, Response, abort, flash, redirect, render_template, request, send_file, url_for
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+from werkzeug.wrappers import Response as AnyResponse
+
+from jobs import training
+from models import Dataset, Item, Version, db
+from serving import evaluations
+from web import charts, figures, readiness, work
+from web.access import get_dataset
+from web.answers import find_version
+from web.security import read_number
+from web.zips import stream_folder
+
+blueprint = Blueprint("versions", __name__, url_prefix="/datasets/<slug>/versions")
+
+PAGE_SIZE = 60
+WRONG_SHOWN = 24
+# What a package offers beside itself, once proven: format -> file and the names it may be proven under
+FORMATS = {"tflite": ("model.tflite", {"tflite", "litert"}), "keras": ("model.keras", {"keras"})}
+
+
+@blueprint.get("/")
+def index(slug: str) -> str:
+    """List the versions, newest first."""
+    dataset = get_dataset(slug)
+    query = select(Version).filter_by(dataset_id=dataset.id).options(joinedload(Version.run))
+    versions = db.session.scalars(query.order_by(Version.number.desc())).all()
+    return render_template("versions/index.html", dataset=dataset, versions=versions)
+
+
+@blueprint.get("/<int:number>")
+def show(slug: str, number: int) -> str:
+    """Show how good a version is and where it errs."""
+    dataset, version = _find(slug, number)
+    evaluation = _evaluation(version)
+    wrong = evaluation.most_wrong() if evaluation else np.array([], dtype=np.int64)
+    return render_template(
+        "versions/show.html",
+        dataset=dataset,
+        version=version,
+        figures=figures.of(version),
+        confusion=_confusion(dataset, version),
+        wrong=_with_items(dataset, evaluation.judged(wrong[:WRONG_SHOWN])) if evaluation else [],
+        wrong_count=len(wrong),
+        job=work.describe(version.run.job),
+        formats=_offered(version),
+        few=readiness.FEW,
+    )
+
+
+@blueprint.get("/<int:number>/items")
+def cell(slug: str, number: int) -> str:
+    """Show the items behind one cell of the confusion matrix, or everything that was judged wrong."""
+    dataset, version = _find(slug, number)
+    evaluation = _evaluation(version)
+    if evaluation is None:
+        abort(404)
+    true, predicted = _label_place(version, "true"), _label_place(version, "predicted")
+    is_cell = true is not None and predicted is not None
+    rows = evaluation.cell(true, predicted) if is_cell else evaluation.most_wrong()
+    page = max(1, read_number("page") or 1)
+    start = min((page - 1) * PAGE_SIZE, len(rows))
+    return render_template(
+        "versions/cell.html",
+        dataset=dataset,
+        version=version,
+        true=version.labels[true] if is_cell else None,
+        predicted=version.labels[predicted] if is_cell else None,
+        judged=_with_items(dataset, evaluation.judged(rows[start : start + PAGE_SIZE])),
+        total=len(rows),
+        page=page,
+        pages=max(1, -(-len(rows) // PAGE_SIZE)),
+    )
+
+
+@blueprint.post("/<int:number>/live")
+def make_live(slug: str, number: int) -> AnyResponse:
+    """Let this version answer from now on."""
+    dataset, version = _find(slug, number, "editor")
+    dataset.live_version = version.number
+    db.session.commit()
+    flash(f"Version {number} answers now.", "success")
+    return redirect(url_for("versions.show", slug=slug, number=number), 303)
+
+
+@blueprint.get("/<int:number>/package")
+def package(slug: str, number: int) -> AnyResponse:
+    """Give the package as a zip, or one proven file of it with `?format=tflite` or `keras`."""
+    dataset, version = _find(slug, number)
+    folder = training.package_folder(version)
+    if not (folder / "package.json").exists():
+        abort(409, "The files of this version are missing or damaged. Train again, or restore a backup.")
+    name = f"{dataset.slug}-{number}"
+    wanted = request.args.get("format", "package")
+    if wanted != "package":
+        return _send_format(version, folder, wanted, name)
+    response = Response(stream_folder(folder, name), mimetype="application/zip")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}.zip"'
+    return response
+
+
+def _find(slug: str, number: int, role: str = "viewer") -> tuple[Dataset, Version]:
+    dataset = get_dataset(slug, role)
+    return dataset, find_version(dataset, number)
+
+
+def _evaluation(version: Version) -> evaluations.Evaluation | None:
+    path = training.folder_of(version.run) / "evaluation.json"
+    return evaluations.read(path, version.labels)
+
+
+def _label_place(version: Version, argument: str) -> int | None:
+    """Which label the address means, by its place in the version; None where it names none."""
+    place = read_number(argument)
+    if place is not None and place >= len(version.labels):
+        abort(404)
+    return place
+
+
+def _send_format(version: Version, folder: Path, wanted: str, name: str) -> AnyResponse:
+    if wanted not in FORMATS:
+        abort(400, f"format is package, {' or '.join(FORMATS)}.")
+    if wanted not in _offered(version):
+        abort(409, "This file is not proven yet. Wait until the run has ended, or take the whole package.")
+    path = folder / FORMATS[wanted][0]
+    if not path.exists():
+        abort(409, "This file is missing. Train again, or restore a backup.")
+    return send_file(
+        path,
+        mimetype="application/octet-stream",
+        as_attachment=True,
+        download_name=f"{name}{path.suffix}",
+    )
+
+
+def _offered(version: Version) -> list[str]:
+    """The formats whose file gave the golden probabilities in its own runtime."""
+    proven = set(version.proven or [])
+    return [name for name, (_, names) in FORMATS.items() if names & proven]
+
+
+def _with_items(dataset: Dataset, judged: list[evaluations.Judged]) -> list[dict[str, Any]]:
+    """Each judged item with its row of today; None where it was deleted since."""
+    hashes = [one.sha256 for one in judged]
+    query = select(Item).where(
+        Item.dataset_id == dataset.id, Item.sha256.in_(hashes), Item.deleted_at.is_(None)
+    )
+    items = {item.sha256: item for item in db.session.scalars(query)}
+    return [{"judged": one, "item": items.get(one.sha256)} for one in judged]
+
+
+def _confusion(dataset: Dataset, version: Version) -> dict[str, Any] | None:
+    """The chart and the same as rows: what was confused with what, the most frequent first."""
+    counts = np.array((version.metrics.get("leave_one_out") or {}).get("confusion") or [], dtype=np.int64)
+    if counts.shape != (len(version.labels),) * 2:
+        return None
+    urls = {
+        (int(true), int(predicted)): url_for(
+            "versions.cell", slug=dataset.slug, number=version.number, true=true, predicted=predicted
+        )
+        for true, predicted in np.argwhere(counts)
+    }
+    rows = [
+        {"true": version.labels[t], "predicted": version.labels[p], "count": int(counts[t, p]), "url": url}
+        for (t, p), url in urls.items()
+    ]
+    rows.sort(key=lambda row: (row["true"] == row["predicted"], -row["count"]))
+    return {"chart": charts.confusion_matrix(version.labels, counts, urls), "rows": rows}

@@ -1,0 +1,63 @@
+"""Whether a dataset is ready to be trained, in words, with what would make it better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models import Dataset
+
+FEW = 20  # items of a label below which figures are rough
+LEAST = 2
+IMBALANCE = 10  # times as many items of one label as of another
+NAMED = 5  # labels named in one warning
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """`is_ready` to train; `summary` in one line; `warnings` say what is thin and what to do."""
+
+    is_ready: bool
+    summary: str
+    warnings: list[str]
+
+
+def of(dataset: Dataset) -> Readiness:
+    """Read it from the dataset's counts."""
+    counts = count_labels(dataset)
+    used = {name: count for name, count in counts.items() if count}
+    is_ready = len(used) >= 2 and min(used.values()) >= LEAST
+    state = "ready to train" if is_ready else "not ready to train yet"
+    items = dataset.counts.get("items", 0)
+    summary = f"{_many(items, 'image')}, {_many(len(used), 'label')}, {state}"
+    return Readiness(is_ready, summary, _warnings(dataset, counts, used))
+
+
+def count_labels(dataset: Dataset) -> dict[str, int]:
+    """How many items bear each label, by its name."""
+    counts = dataset.counts.get("labels", {})
+    return {label.name: sum(counts.get(str(label.id), {}).values()) for label in dataset.labels}
+
+
+def _warnings(dataset: Dataset, counts: dict[str, int], used: dict[str, int]) -> list[str]:
+    found = []
+    if len(used) < 2:
+        found.append("Training needs images of at least two labels. Add images of another label.")
+    if few := [name for name, count in counts.items() if count < FEW]:
+        found.append(f"Fewer than {FEW} images: {_named(few)}. More of them make the figures surer.")
+    if used and max(used.values()) >= IMBALANCE * min(used.values()):
+        most, least = max(used, key=used.get), min(used, key=used.get)
+        words = f"“{most}” has {used[most]:,} images and “{least}” only {used[least]:,}"
+        found.append(f"{words}: rare labels will be found less often.")
+    if unlabelled := dataset.counts.get("unlabelled", 0):
+        found.append(f"{_many(unlabelled, 'image')} without a label will be left out.")
+    return found
+
+
+def _named(names: list[str]) -> str:
+    named = ", ".join(f"“{name}”" for name in names[:NAMED])
+    more = len(names) - NAMED
+    return f"{named} and {more:,} more" if more > 0 else named
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
