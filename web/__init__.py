@@ -6,9 +6,9 @@ from flask import Flask
 from flask_bootstrap import Bootstrap5
 
 from web import access, auth, errors, formats, security
-from web.pages import account, admin, datasets, health, home, items
+from web.pages import account, admin, charts, datasets, health, home, imports, items
 
-PAGES = (home, account, admin, datasets, items, health)
+PAGES = (home, account, admin, datasets, items, imports, charts, health)
 API = ()
 
 
