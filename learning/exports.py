@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from learning.heads import Head
 from learning.package import FORMAT, FORMAT_VERSION, load_package, write_spec
 from utils import PIXEL_PATH_VERSION, open_atomically, write_atomically
 
+STEPS = 4
 LIBRARIES = ("numpy", "pillow", "ai-edge-litert", "tensorflow", "keras")
 PIXEL_PATH = (
     "Apply the EXIF orientation; lay transparency over white; convert to RGB; scale the shorter side to "
@@ -105,15 +107,33 @@ def export_networks(
     folder = Path(folder)
     package = load_package(folder)
     proof.write_golden(folder, pixels, np.stack([package.probabilities(row) for row in embeddings]))
-    on_step(0, 4)
+    on_step(0, STEPS)
     embedder = backbones.build_embedder(package.backbone)
     network = networks.add_head(embedder, package.weights, package.bias)
-    on_step(1, 4)
+    on_step(1, STEPS)
     write_atomically(folder / "model.tflite", networks.convert(network))
-    on_step(2, 4)
+    on_step(2, STEPS)
     networks.save_keras(network, folder / "model.keras")
-    on_step(3, 4)
+    on_step(3, STEPS)
     proven = proof.prove(folder)
     write_atomically(folder / "README.md", cards.write(load_package(folder).spec))
-    on_step(4, 4)
+    on_step(4, STEPS)
     return proven
+
+
+def is_place(out: Path) -> bool:
+    """Whether a package may be placed at `out`: it is new, empty, or an earlier package to be replaced."""
+    return not out.exists() or (out.is_dir() and ((out / "package.json").exists() or not any(out.iterdir())))
+
+
+def place(made: Path, out: Path) -> Path:
+    """Copy the package `made` to `out`, in place of an earlier one, and return `out`."""
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    beside = out.with_name(f".{out.name}.making")
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.copytree(made, beside)
+    if out.exists():
+        shutil.rmtree(out)
+    beside.rename(out)
+    return out

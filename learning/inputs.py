@@ -14,9 +14,12 @@ from zipfile import BadZipFile, ZipFile
 import fsspec
 import numpy as np
 
-from learning.embeddings import Opener
-from utils import ImageRefused
+from learning.embeddings import EmbeddingStore, Opener, Refusal
+from utils import ImageRefused, center_crop, open_image
 
+# Beyond this many items (210 MB of lite0's embeddings) they are laid out in a file instead of memory.
+MOST_ITEMS_IN_MEMORY = 20_000
+GOLDEN_IMAGES = 16
 _reading = threading.Lock()
 
 
@@ -65,6 +68,44 @@ def _open_zip(archive: str) -> ZipFile:
     return ZipFile(archive)
 
 
+def set_refused_aside(
+    items: list[dict[str, Any]], refusals: list[Refusal]
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Return the items that could be read, and name, code and message of those that could not."""
+    reasons = {refusal.sha256: refusal for refusal in refusals}
+    refused = [
+        {"name": item.get("name") or item["path"], "code": reason.code, "message": reason.message}
+        for item in items
+        if (reason := reasons.get(item["sha256"]))
+    ]
+    return [item for item in items if item["sha256"] not in reasons], refused
+
+
+def stack(store: EmbeddingStore, hashes: list[str], folder: Path) -> np.ndarray:
+    """Return float32 (items, embedding size), in memory, or for many items mapped from a file in `folder`."""
+    size = next(iter(store.get(hashes[:1]).values())).size
+    if len(hashes) <= MOST_ITEMS_IN_MEMORY:
+        matrix = np.empty((len(hashes), size), np.float32)
+    else:
+        folder.mkdir(exist_ok=True)
+        matrix = np.lib.format.open_memmap(folder / "embeddings.npy", "w+", np.float32, (len(hashes), size))
+    for start in range(0, len(hashes), 2_000):
+        some = hashes[start : start + 2_000]
+        known = store.get(some)
+        matrix[start : start + len(some)] = [known[sha256] for sha256 in some]
+    return matrix
+
+
+def check_task(recipe: str, task: str) -> None:
+    """See that the recipe can do the task.
+
+    Raises:
+        NotEnough: it cannot.
+    """
+    if (recipe, task) != ("quick", "single-label"):
+        raise NotEnough(f"The recipe {recipe!r} cannot train a {task} dataset. Choose another recipe.")
+
+
 def check_enough(labels: list[str], items: list[dict[str, Any]]) -> None:
     """See that items of two labels at least are there to learn from.
 
@@ -96,6 +137,27 @@ def make_targets(labels: list[str], items: list[dict[str, Any]]) -> np.ndarray:
             raise NotEnough(f"{name} must have exactly one of the dataset's labels.")
         targets[row, position[item["labels"][0]]] = 1
     return targets
+
+
+def read_golden(
+    items: list[dict[str, Any]], store: EmbeddingStore, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return squares, uint8 (16, size, size, 3), and embeddings of 16 items, or all, of every label."""
+    known = store.get(item["sha256"] for item in items)
+    readable = [item for item in items if item["sha256"] in known]
+    chosen = _spread([item["labels"][0] for item in readable], GOLDEN_IMAGES)
+    squares = [center_crop(open_image(read_image(readable[index])), size) for index in chosen]
+    return np.stack(squares), np.stack([known[readable[index]["sha256"]] for index in chosen])
+
+
+def _spread(names: list[str], count: int) -> list[int]:
+    """Return `count` indices (or all), one of each name after the other, always the same ones."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for index, name in enumerate(names):
+        turns.append((seen[name], name, index))
+        seen[name] += 1
+    return sorted(index for _, _, index in sorted(turns)[:count])
 
 
 def hash_dataset(labels: list[str], items: Iterable[dict[str, Any]]) -> str:

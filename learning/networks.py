@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -93,3 +94,4 @@ def load_tensorflow_quietly() -> None:
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")
+    logging.getLogger("absl").setLevel("ERROR")

@@ -14,7 +14,6 @@ from learning.heads import softmax
 from learning.package import read_spec, write_spec
 from utils import open_atomically, write_atomically
 
-GOLDEN_IMAGES = 16
 TOLERANCE = 1e-4
 FILES = {"litert": "model.tflite", "keras": "model.keras"}
 
@@ -100,4 +99,4 @@ def _answer_by_keras(path: Path, pixels: np.ndarray) -> np.ndarray:
     import keras
 
     model = keras.models.load_model(path, compile=False, safe_mode=True)
-    return np.asarray(model(pixels.astype(np.float32), training=False))
+    return np.asarray(model([pixels.astype(np.float32)], training=False))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from learning import evaluation, heads, inputs
+from utils import write_atomically
 
 RECIPES = ("quick",)
 
@@ -79,9 +82,25 @@ def train_quick(
     return Outcome(live, metrics, np.concatenate([solution.leave_one_out, test]))
 
 
-def choose_golden(truth: np.ndarray, count: int) -> np.ndarray:
-    """Return the indices of `count` items (or all), taking a label after the other, always the same ones."""
-    order = np.argsort(truth, kind="stable")
-    starts = np.searchsorted(truth[order], truth[order])
-    turn = np.arange(len(truth)) - starts  # an item's place within its label
-    return np.sort(order[np.lexsort((truth[order], turn))][:count])
+def write_evaluation(path: Path, items: list[dict], learnt: int, labels: list[str], outcome: Outcome) -> None:
+    """Write evaluation.json: every item's out-of-sample probabilities, and the labels' figures.
+
+    Items from `learnt` on were predicted by the head that never saw the test split, the others by
+    leave-one-out.
+    """
+    lines = [
+        {
+            **{key: item.get(key) for key in ("sha256", "name", "split", "labels")},
+            "by": "leave_one_out" if index < learnt else "test",
+            "probabilities": row,
+        }
+        for index, (item, row) in enumerate(zip(items, outcome.probabilities.round(6).tolist(), strict=True))
+    ]
+    measured = outcome.metrics["leave_one_out"]
+    content = {
+        "names": labels,
+        "labels": measured["labels"],
+        "confusion": measured["confusion"],
+        "items": lines,
+    }
+    write_atomically(path, json.dumps(content, ensure_ascii=False) + "\n")

@@ -1,0 +1,337 @@
+"""One training run from its first line to its last, in a process of its own; and the command line for it.
+
+python training.py --dataset NAME_OR_PATH    train on a dataset of this instance, a folder, a zip or a CSV
+python training.py --run FOLDER              what the worker calls
+python training.py --prepare [BACKBONE]      convert a backbone once, so that no training waits for it
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+import config
+from datasets import manifest
+from jobs import runs
+from learning import backbones, embeddings, exports, inputs, package, recipes, tables
+from learning.torch_weights import WeightsRefused
+
+STARTED = time.monotonic()
+log = logging.getLogger("training")
+
+# What may go wrong for reasons a person can mend; each message says how.
+MENDABLE = (
+    config.BadSetting,
+    manifest.ManifestRefused,
+    backbones.BackboneUnknown,
+    embeddings.StoreDamaged,
+    inputs.NotEnough,
+    package.PackageDamaged,
+    runs.RunBusy,
+    WeightsRefused,
+)
+_terminated = threading.Event()
+
+
+class Stopped(Exception):
+    """The run was asked to stop, or its process to end; what was computed is kept."""
+
+
+class WrongUse(ValueError):
+    """The command line asks for something that cannot be; the message says what."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line says; return the exit status: 0 done, 1 failed, 2 wrong use."""
+    options = _parse(arguments)
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _terminated.set())
+    try:
+        return _do(options)
+    except WrongUse as error:
+        print(error, file=sys.stderr)
+        return 2
+    except Stopped as error:
+        print(error, file=sys.stderr, flush=True)
+        return _end_by_signal()
+    except (*MENDABLE, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="training.py", description="Train an image classifier.")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--dataset", metavar="NAME_OR_PATH", help="a dataset, or a folder, zip or CSV")
+    what.add_argument("--run", metavar="FOLDER", type=Path, help="a run folder, as the worker makes it")
+    what.add_argument("--prepare", metavar="BACKBONE", nargs="?", const=backbones.DEFAULT)
+    parser.add_argument("--resume", action="store_true", help="take up a run that failed or was cancelled")
+    parser.add_argument("--recipe", choices=recipes.RECIPES, default="quick")
+    parser.add_argument("--backbone", choices=list(backbones.BACKBONES), default=backbones.DEFAULT)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", metavar="FOLDER", type=Path, help="where the package is to lie")
+    parser.add_argument("--json", action="store_true", help="print one JSON line at the end")
+    return parser.parse_args(arguments)
+
+
+def _do(options: argparse.Namespace) -> int:
+    if options.prepare:
+        folder = options.out or config.load().folder("backbones")
+        prepared = backbones.prepare(options.prepare, folder)
+        log.info("%s is prepared: %s", prepared.name, prepared.path)
+        return 0
+    if options.out and not exports.is_place(options.out):
+        raise WrongUse(f"{options.out} holds other files. Name a folder that is new or empty.")
+    folder = options.run or _create_run(options)
+    if not (folder / "settings.json").exists():
+        raise WrongUse(f"{folder} is not a run folder: it has no settings.json.")
+    result = run(folder, options.resume, keep_log=options.run is None)
+    if result["state"] != "finished":
+        print(result["message"], file=sys.stderr)
+        return 1
+    lies_at = exports.place(folder / "package", options.out) if options.out else folder / "package"
+    if options.json:
+        told = {key: value for key, value in result.items() if key not in ("state", "message")}
+        print(json.dumps(told | {"package": str(lies_at)}, ensure_ascii=False), flush=True)
+    return 0
+
+
+def _create_run(options: argparse.Namespace) -> Path:
+    """Freeze the dataset into a run folder of this instance, as the web side does."""
+    settings = config.load()
+    source = Path(options.dataset)
+    shares = manifest.Shares(settings.share_validation, settings.share_test)
+    labels, items = (
+        manifest.read_path(source, shares)
+        if source.exists()
+        else manifest.freeze_named(options.dataset, settings)
+    )
+    chosen = {
+        "recipe": options.recipe,
+        "backbone": options.backbone,
+        "task": "single-label",
+        "seed": options.seed,
+        "dataset": source.stem if source.exists() else options.dataset,
+        "train_on_all": settings.train_on_all,
+        "backbones": str(settings.folder("backbones")),
+        "embeddings": str(settings.folder("embeddings")),
+    }
+    return runs.create(settings.folder("runs"), chosen, labels, items)
+
+
+def run(folder: Path, resume: bool = False, keep_log: bool = False) -> dict[str, Any]:
+    """Train the run in `folder`, unless that was done, and return its result.
+
+    The table is printed when the head is solved, before TensorFlow is loaded to export the whole network. A
+    run that was cut off is simply done again: embeddings are kept as they are computed, and the rest takes a
+    second and gives the same.
+
+    Raises:
+        RunBusy: another trainer is at work on it.
+        Stopped: the process was asked to end; there is no result, so that the run can be resumed.
+    """
+    with runs.hold(folder), _logging_to(folder / "log.txt" if keep_log else None):
+        result = runs.read_result(folder)
+        if _is_over(result, resume):
+            return result
+        try:
+            if not result or result["state"] != "finished":
+                runs.reopen(folder)
+                _train(folder)
+            return _export(folder)
+        except Stopped:
+            if not runs.is_stop_asked(folder):
+                raise
+            return _cancel(folder)
+        except MENDABLE as error:
+            return _fail(folder, str(error))
+        except MemoryError:
+            return _fail(folder, "Memory ran out. Train with fewer images or on a larger machine.")
+        except Exception as error:
+            log.exception("The run failed.")
+            return _fail(folder, f"The run failed: {error!r}. Its log says where.")
+
+
+def _is_over(result: dict[str, Any] | None, resume: bool) -> bool:
+    """Whether nothing is left to do: of a finished run the export may be; others only go on when asked to."""
+    if result is None:
+        return False
+    return result["is_exported"] if result["state"] == "finished" else not resume
+
+
+def _train(folder: Path) -> None:
+    """Embed what is missing, solve, evaluate, write the package's head and a first result, show the table."""
+    settings, labels = runs.read_settings(folder), runs.read_labels(folder)
+    items, learnt, refused = _embed(folder, settings, labels)
+    vectors = inputs.stack(_open_store(settings), [item["sha256"] for item in items], folder / "checkpoint")
+    outcome = recipes.train_quick(
+        labels,
+        inputs.make_targets(labels, items),
+        vectors,
+        learnt,
+        seed=settings["seed"],
+        train_on_all=settings["train_on_all"],
+        on_phase=lambda phase: _report(folder, phase),
+    )
+    recipes.write_evaluation(folder / "evaluation.json", items, learnt, labels, outcome)
+    about = {
+        **{key: settings[key] for key in ("recipe", "task", "seed")},
+        "run": folder.name,
+        "dataset_hash": inputs.hash_dataset(labels, items),
+    }
+    prepared = backbones.find(settings["backbone"], settings["backbones"])
+    spec = exports.describe(settings["dataset"], labels, prepared, outcome.head, outcome.metrics, about)
+    exports.write_package(folder / "package", spec, outcome.head)
+    _settle(folder, spec, len(items), refused)
+    print(tables.write(settings["dataset"], outcome.metrics, str(folder / "package")), flush=True)
+
+
+def _embed(
+    folder: Path, settings: dict[str, Any], labels: list[str]
+) -> tuple[list[dict], int, list[dict[str, str]]]:
+    """Embed the run's items; return the readable ones, how many may be learnt from, and the refused."""
+    inputs.check_task(settings["recipe"], settings["task"])
+    items = list(runs.read_items(folder))
+    inputs.check_enough(labels, items)
+    _report(folder, "embedding", 0, len(items))
+    prepared = backbones.prepare(settings["backbone"], settings["backbones"])
+    with tqdm(total=len(items), desc="embedding", unit="image", disable=None) as bar:
+
+        def tell(done: int, total: int) -> None:
+            runs.report(folder, "embedding", done, total)
+            bar.total = total
+            bar.update(done - bar.n)
+
+        images = inputs.list_images(items)
+        refusals = embeddings.embed_missing(
+            prepared, _open_store(settings), images, on_progress=tell, should_stop=lambda: _is_ending(folder)
+        )
+    _stop_if_asked(folder)
+    kept, refused = inputs.set_refused_aside(items, refusals)
+    for entry in refused:
+        log.warning("%s is left out: %s", entry["name"], entry["message"])
+    return *recipes.put_test_last(labels, kept), refused
+
+
+def _open_store(settings: dict[str, Any]) -> embeddings.EmbeddingStore:
+    prepared = backbones.find(settings["backbone"], settings["backbones"])
+    return embeddings.EmbeddingStore(settings["embeddings"], prepared.identifier)
+
+
+def _settle(folder: Path, spec: dict[str, Any], count: int, refused: list[dict[str, str]]) -> None:
+    """Write the result of a solved head: from here on the version answers; the whole network follows."""
+    result = {
+        "state": "finished",
+        "message": None,
+        **spec["metrics"],
+        "items": count,
+        "labels": spec["labels"],
+        "refused": refused,
+        "package": "package",
+        "seconds": round(time.monotonic() - STARTED, 3),
+        "dataset_hash": spec["dataset_hash"],
+        "proven": [],
+        "is_exported": False,
+    }
+    runs.write_result(folder, result)
+    told = {key: result[key] for key in ("accuracy", "interval", "seconds")}
+    runs.report(folder, "packaging", 1, 1, **told)
+
+
+def _export(folder: Path) -> dict[str, Any]:
+    """Add the whole network to a package whose head is solved, and prove its files."""
+    settings, result = runs.read_settings(folder), runs.read_result(folder)
+
+    def step(done: int, total: int) -> None:
+        _stop_if_asked(folder)
+        runs.report(folder, "exporting", done, total)
+
+    message = None
+    try:
+        step(0, exports.STEPS)
+        golden = inputs.read_golden(
+            list(runs.read_items(folder)),
+            _open_store(settings),
+            backbones.get(settings["backbone"]).input_size,
+        )
+        proven = exports.export_networks(folder / "package", *golden, step)
+    except Stopped:
+        raise
+    except Exception as error:  # the head answers all the same, so the version stands
+        log.exception("The whole network could not be exported.")
+        proven, message = [], f"It answers here, but its network could not be exported: {error}"
+    result |= {"message": message, "proven": proven, "is_exported": True}
+    runs.write_result(folder, result)
+    runs.report(folder, "done", 1, 1, proven=proven)
+    return result
+
+
+def _report(folder: Path, phase: str, done: int | None = None, total: int | None = None) -> None:
+    _stop_if_asked(folder)
+    log.info("%s", phase)
+    runs.report(folder, phase, done, total)
+
+
+def _is_ending(folder: Path) -> bool:
+    return _terminated.is_set() or runs.is_stop_asked(folder)
+
+
+def _stop_if_asked(folder: Path) -> None:
+    if _is_ending(folder):
+        raise Stopped(f"Stopped. Go on with: python training.py --run {folder} --resume")
+
+
+def _cancel(folder: Path) -> dict[str, Any]:
+    """Note that the run was cancelled, unless its head was solved: then only the export is missing."""
+    result = runs.read_result(folder)
+    if result is None:
+        result = {"state": "cancelled", "message": "The run was stopped. It can be resumed."}
+        runs.write_result(folder, result)
+    return result
+
+
+def _fail(folder: Path, message: str) -> dict[str, Any]:
+    result = {"state": "failed", "message": message}
+    runs.write_result(folder, result)
+    return result
+
+
+@contextlib.contextmanager
+def _logging_to(path: Path | None) -> Iterator[None]:
+    """Write the log into the run folder too; the worker does so itself for the runs it starts."""
+    if path is None:
+        yield
+        return
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _end_by_signal() -> int:
+    """End as the signal would have ended us, so that whoever started us sees it was no failure."""
+    if os.name != "nt":
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
