@@ -6,10 +6,11 @@ from flask import Flask
 from flask_bootstrap import Bootstrap5
 
 from web import access, auth, errors, formats, security
-from web.pages import account, admin, charts, datasets, health, home, imports, items
+from web.api import predict as api_predict
+from web.pages import account, admin, charts, datasets, health, home, images, imports, items, predict
 
-PAGES = (home, account, admin, datasets, items, imports, charts, health)
-API = ()
+PAGES = (home, account, admin, datasets, items, imports, charts, health, images, predict)
+API = (api_predict,)
 
 
 def register(app: Flask) -> None:

@@ -46,7 +46,7 @@ def predict(slug: str) -> Response:
 
 
 def _is_open_to_all(slug: str) -> bool:
-    """Whether no token is asked for: the dataset is public and none was sent (a wrong one counts as wrong)."""
+    """Whether no token is asked for: the dataset is public and none was sent (a wrong one is wrong)."""
     query = select(Dataset.is_public).filter_by(slug=slug)
     return "Authorization" not in request.headers and bool(db.session.scalar(query))
 
