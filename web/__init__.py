@@ -7,9 +7,22 @@ from flask_bootstrap import Bootstrap5
 
 from web import access, auth, errors, formats, security
 from web.api import predict as api_predict
-from web.pages import account, admin, charts, datasets, health, home, images, imports, items, predict
+from web.pages import (
+    account,
+    admin,
+    bokehjs,
+    datasets,
+    health,
+    home,
+    images,
+    imports,
+    items,
+    predict,
+    runs,
+    versions,
+)
 
-PAGES = (home, account, admin, datasets, items, imports, charts, health, images, predict)
+PAGES = (home, account, admin, datasets, items, imports, runs, versions, bokehjs, health, images, predict)
 API = (api_predict,)
 
 
