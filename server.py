@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-import secrets
+import json
+import os
 import signal
 import sys
 import threading
+from contextlib import nullcontext
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
 import click
 from flask import Flask
 from flask_migrate import Migrate
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 import config
 import web
-from jobs import database, supervisor
-from models import Invitation, User, db, now, prepare_engine
-from web import listening
+from datasets import datasets, names
+from jobs import backup, database, doctor, imports, leftovers, local, supervisor, training
+from learning.package import PackageDamaged
+from models import TASKS, Dataset, Import, ImportFile, Job, User, Version, db, now, prepare_engine
+from serving import classifier, files
+from web import auth, invitations, listening, tokens
+
+# What a command refuses with a sentence for a person.
+REFUSALS = (
+    *(config.BadSetting, database.DataRefused, listening.PortTaken, backup.BackupRefused),
+    *(auth.PasswordRefused, names.NameRefused, PackageDamaged, classifier.VersionUnusable),
+)
 
 try:  # SQLite 3.7.0 to 3.51.2 can corrupt a write-ahead log; the bundled one is fixed
     import pysqlite3 as sqlite_module
@@ -94,25 +105,191 @@ def _end_by_signal() -> threading.Event:
 
 def _print_setup_link(app: Flask, address: str) -> None:
     """Print a fresh one-time link to make the first administrator, while there is no user."""
-    settings = app.config["PIGEONHOLE"]
+    hours = app.config["PIGEONHOLE"].setup_link_hours
     with app.app_context():
-        if db.session.scalar(select(User.id).limit(1)) is None:
-            token = secrets.token_urlsafe(32)
-            db.session.execute(delete(Invitation).where(Invitation.user_name.is_(None)))
-            expires_at = now() + timedelta(hours=settings.setup_link_hours)
-            digest = sha256(token.encode()).hexdigest()
-            db.session.add(Invitation(token_hash=digest, is_admin=True, expires_at=expires_at))
-            db.session.commit()
-            click.echo(f"Set it up within {settings.setup_link_hours} hours: {address}/setup/{token}")
+        link = invitations.make_setup_link()
+        db.session.commit()
+        if link:
+            click.echo(f"Set it up within {hours} hours: {address}{link}")
         db.session.remove()
         db.engine.dispose()  # nothing open may be inherited by a forked process
+
+
+@commands.command()
+def worker() -> None:
+    """Work on the queue: imports, embeddings and training runs."""
+    local.be_nice()
+    local.work(_open(), _end_by_signal())
+
+
+@commands.command("create-user")
+@click.argument("name")
+@click.option("--admin", is_flag=True, help="May do everything, on every dataset.")
+def create_user(name: str, admin: bool) -> None:
+    """Make a user; the password comes from PIGEONHOLE_PASSWORD, or is asked."""
+    with _open().app_context():
+        if auth.find_user(name):
+            raise click.ClickException(f"There is a user {name} already.")
+        password = os.environ.get("PIGEONHOLE_PASSWORD") or _ask_password()
+        user = User(name=name.strip(), password_hash=auth.hash_password(password), is_admin=admin)
+        db.session.add(user)
+        db.session.commit()
+        click.echo(f"Made the user {user.name}.")
+
+
+def _ask_password() -> str:
+    return click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+
+
+@commands.command()
+@click.argument("name")
+@click.option("--scopes", default="read write train predict", help="What the token may do.")
+def token(name: str, scopes: str) -> None:
+    """Print a new personal token of a user, and nothing else."""
+    with _open().app_context() as context:
+        user = auth.find_user(name)
+        if user is None:
+            raise click.ClickException(f"There is no user {name}.")
+        days = context.app.config["PIGEONHOLE"].token_days
+        _, text = tokens.make_token(user, "command line", scopes.split(), now() + timedelta(days=days))
+        db.session.commit()
+        click.echo(text)
+
+
+@commands.command("import")
+@click.argument("dataset")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--task", type=click.Choice(TASKS), default=TASKS[0], help="Of a dataset that is made now.")
+@click.option("--label", help="One label for everything; else each folder's name is its images' label.")
+@click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
+def import_files(dataset: str, path: Path, task: str, label: str | None, as_json: bool) -> None:
+    """Bring a folder of class folders or a zip into DATASET, made if missing, and print the report."""
+    app = _open()
+    with app.app_context():
+        kind = "folder" if path.is_dir() else "zip"
+        target = _find_dataset(dataset) or datasets.create(dataset, _first_admin(), task)
+        started = imports.start_import(target, None, kind, path.name, path.resolve(), label)
+        db.session.commit()
+        import_id, job_id = started.id, started.job_id
+    local.see_through(app, job_id, _end_by_signal(), _show_progress)
+    with app.app_context():
+        _report_import(db.session.get(Import, import_id), as_json)
+
+
+def _show_progress(job: Job) -> None:
+    if job.total:
+        click.echo(f"\r{job.done:,} of {job.total:,}", nl=False, err=True)
+
+
+def _report_import(import_: Import, as_json: bool) -> None:
+    click.echo(err=True)
+    refused = select(ImportFile).filter_by(import_id=import_.id, outcome="refused")
+    for file in db.session.scalars(refused):
+        click.echo(f"{file.sent_name}: {file.message}", err=True)
+    figures = {name: getattr(import_, name) for name in ("added", "skipped", "refused")}
+    click.echo(", ".join(f"{count:,} {name}" for name, count in figures.items()))
+    if as_json:
+        state = import_.job.state
+        click.echo(json.dumps({"dataset": import_.dataset.slug, "state": state, **figures}))
+    if import_.job.state != "finished":
+        raise click.ClickException(import_.job.message or "The import was stopped.")
+
+
+def _find_dataset(name: str) -> Dataset | None:
+    return db.session.scalar(select(Dataset).where((Dataset.slug == name) | (Dataset.name == name)))
+
+
+def _first_admin() -> User:
+    user = db.session.scalar(select(User).filter_by(is_admin=True).order_by(User.id).limit(1))
+    if user is None:
+        raise click.ClickException("Nobody would own the dataset. Run: server.py create-user NAME --admin")
+    return user
+
+
+@commands.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--package", type=click.Path(path_type=Path), help="A package's folder; needs no database.")
+@click.option("--dataset", help="A dataset of this instance: its live version answers.")
+@click.option("--csv", "table", type=click.Path(path_type=Path), help="Write a table to this file too.")
+@click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
+def predict(
+    paths: tuple[Path, ...], package: Path | None, dataset: str | None, table: Path | None, as_json: bool
+) -> None:
+    """Say what image files (or all in a folder) show."""
+    if (package is None) == (dataset is None):
+        raise click.UsageError("Give either --package or --dataset.")
+    with nullcontext() if package else _open().app_context():
+        ask = files.by_package(package) if package else files.by_version(_find_live_version(dataset))
+        answers = []
+        for answer in files.answer_all(files.find_images(paths), ask):
+            answers.append(answer)
+            click.echo(answer.as_line(), err=as_json or bool(answer.refusal))
+    if table:
+        files.write_csv(table, answers)
+    if as_json:
+        click.echo(json.dumps({"predictions": [answer.as_json() for answer in answers]}))
+    if any(answer.refusal for answer in answers):
+        raise click.exceptions.Exit(1)
+
+
+def _find_live_version(name: str) -> Version:
+    dataset = _find_dataset(name)
+    if dataset is None:
+        raise click.ClickException(f"There is no dataset {name}.")
+    version = training.find_version(dataset, dataset.live_version)
+    if version is None:
+        raise click.ClickException(f"{dataset.name} has no version yet. Train it first.")
+    return version
+
+
+@commands.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
+def examine(as_json: bool) -> None:
+    """Check database, images, versions and disk; exit status 1 where there is a problem."""
+    findings = []
+    with _open().app_context():
+        for finding in doctor.check():
+            findings.append(finding)
+            click.echo(f"{finding.level}: {finding.message}", err=as_json)
+    if as_json:
+        click.echo(json.dumps({"findings": [asdict(finding) for finding in findings]}))
+    if any(finding.level == "problem" for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+@commands.command("sweep")
+def sweep_leftovers() -> None:
+    """Delete what is past its keeping and what nothing refers to."""
+    with _open().app_context():
+        count = leftovers.clear()
+        db.session.commit()
+    click.echo(f"Deleted {count:,} files and folders.")
+
+
+@commands.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def save_backup(file: Path) -> None:
+    """Save database, images, runs and keys to one zip, while everything goes on."""
+    with _open().app_context():
+        count = backup.save(file)
+    click.echo(f"Saved {count:,} files to {file} ({file.stat().st_size / 1e6:,.1f} MB).")
+
+
+@commands.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def restore(file: Path) -> None:
+    """Bring a backup back into an empty instance folder."""
+    instance = config.current().instance
+    count = backup.restore(file, instance)
+    _open()
+    click.echo(f"Restored {count:,} files into {instance}.")
 
 
 def main() -> None:
     """Run a command; what it refuses becomes one sentence and exit status 1."""
     try:
         commands()
-    except (config.BadSetting, database.DataRefused, listening.PortTaken) as refused:
+    except REFUSALS as refused:
         sys.exit(f"Error: {refused}")
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from flask import current_app
 from sqlalchemy import select, text
 
 from datasets import storage
-from jobs import database, training
-from learning.package import GOLDEN_TOLERANCE, NetworkClassifier, PackageDamaged, read_golden
+from jobs import database, leftovers, training
+from learning.package import NetworkClassifier, PackageDamaged
+from learning.proof import TOLERANCE, read_golden
 from models import Item, Version, db
 
 
@@ -77,7 +77,7 @@ def check_versions() -> Iterator[Finding]:
         except (PackageDamaged, OSError, ValueError, KeyError) as error:
             yield Finding("problem", f"{name} cannot be used: {error}")
             continue
-        level = "ok" if difference <= GOLDEN_TOLERANCE else "problem"
+        level = "ok" if difference <= TOLERANCE else "problem"
         yield Finding(level, f"{name} is off its golden probabilities by {difference:.1e} at most.")
     db.session.rollback()
 
@@ -91,8 +91,19 @@ def measure_difference(version: Version) -> float:
     return float(np.abs(answers - wanted).max())
 
 
+def check_leftovers() -> Iterator[Finding]:
+    """Count the files that nothing refers to."""
+    count = len(leftovers.find())
+    if count:
+        yield Finding("warning", f"{count:,} files and folders are left over. “server.py sweep” clears them.")
+
+
 def check_disk() -> Iterator[Finding]:
     """Check that uploads will be taken."""
-    free, least = storage.free_space_left(), current_app.config["PIGEONHOLE"].min_free_disk
-    level = "ok" if free > least else "problem"
-    yield Finding(level, f"{free / 1e9:,.1f} GB of disk are free; uploads end at {least / 1e9:,.1f} GB.")
+    try:
+        storage.require_free_space()
+    except storage.StorageFull as full:
+        yield Finding("problem", str(full))
+    free = storage.free_space_left()
+    if free is not None:
+        yield Finding("ok", f"{free / 1e9:,.1f} GB of disk are free.")

@@ -99,7 +99,7 @@ def find_or_prepare(name: str) -> backbones.PreparedBackbone:
     prepared = backbones.find(name, folder)
     if prepared is None:
         log = Path(settings.folder("logs"), "prepare.txt")
-        trainers.start(["--prepare"], log).wait()
+        trainers.start(["--prepare", name, "--out", str(folder)], log).wait()
         prepared = backbones.find(name, folder)
     if prepared is None:
         raise BackboneMissing(f"The backbone {name} could not be prepared. {log} says why.")

@@ -59,9 +59,9 @@ def work(app: Flask, ending: threading.Event) -> None:
 
 
 def see_through(app: Flask, job_id: int, ending: threading.Event, tell: Callable[[Job], None]) -> None:
-    """Wait until a job has ended, doing it here unless another worker is faster; `tell` is called all the while.
+    """Wait until a job has ended, doing it here unless another worker is faster.
 
-    When `ending` is set the job goes back to the queue.
+    `tell` is called with the job all the while. When `ending` is set the job goes back to the queue.
     """
     shift = Shift(app, make_name(), ending)
     hands = threading.Thread(target=_work_on, args=(shift, job_id))
@@ -79,8 +79,7 @@ def see_through(app: Flask, job_id: int, ending: threading.Event, tell: Callable
 
 def _work_on(shift: Shift, job_id: int) -> None:
     while not shift.ending.is_set():
-        with shift.app.app_context():
-            work_once(shift, (), job_id)
+        _try_work(shift, (), job_id)
         shift.ending.wait(IDLE_SECONDS)
 
 
@@ -97,14 +96,18 @@ def be_nice() -> None:
 
 def _work_lane(shift: Shift, kinds: tuple[str, ...]) -> None:
     while not shift.ending.is_set():
-        with shift.app.app_context():
-            try:
-                has_worked = work_once(shift, kinds)
-            except OperationalError as error:  # a busy or absent database: the job waits for its lease
-                _tell(f"The database does not answer ({error.orig}); trying again.")
-                has_worked = False
-        if not has_worked:
+        if not _try_work(shift, kinds):
             shift.ending.wait(IDLE_SECONDS)
+
+
+def _try_work(shift: Shift, kinds: tuple[str, ...], job_id: int | None = None) -> bool:
+    """Do a job if there is one; a database that is busy or away is only waited for."""
+    with shift.app.app_context():
+        try:
+            return work_once(shift, kinds, job_id)
+        except OperationalError as error:
+            _tell(f"The database does not answer ({error.orig}); trying again.")
+            return False
 
 
 def work_once(shift: Shift, kinds: tuple[str, ...], job_id: int | None = None) -> bool:

@@ -9,7 +9,7 @@ from flask import current_app
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from datasets import manifest
+from datasets.freeze import freeze
 from jobs import queue, runs
 from learning.package import read_spec
 from models import Dataset, Run, User, Version, db
@@ -33,7 +33,7 @@ def start_run(
     Raises:
         NotTrainable: fewer than two labels have images, or a label has fewer than two.
     """
-    labels, items = manifest.freeze(dataset)
+    labels, items = freeze(dataset)
     _check_trainable(labels, items)
     chosen = {**_frame(dataset), "recipe": recipe, "backbone": backbone, **(settings or {})}
     folder = runs.create(_root(), chosen, labels, items)

@@ -6,9 +6,13 @@ alice owns the datasets, bob may be made a member, charlie is a stranger, root a
 from __future__ import annotations
 
 import contextvars
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
+from flask import has_app_context
 from flask import session as flask_session
 from flask.testing import FlaskClient
 from flask_wtf.csrf import generate_csrf
@@ -18,6 +22,7 @@ import server
 from models import Dataset, Member, User, db
 
 PASSWORD = "correct horse battery"
+ROOT = Path(__file__).parents[1]
 
 
 class Browser(FlaskClient):
@@ -27,7 +32,8 @@ class Browser(FlaskClient):
     """
 
     def open(self, *args, **options):
-        db.session.commit()
+        if has_app_context():  # not when it follows a redirect by itself
+            db.session.commit()
         return contextvars.Context().run(super().open, *args, **options)
 
 
@@ -124,3 +130,18 @@ def dataset(alice):
     db.session.add(dataset)
     db.session.commit()
     return dataset
+
+
+@pytest.fixture(scope="session")
+def prepared_backbones():
+    """A folder with the default backbone converted, kept between test runs since that takes a while."""
+    folder = ROOT / "build" / "backbones"
+    prepare = ["training.py", "--prepare", "efficientnet-lite0", "--out", str(folder)]
+    subprocess.run([sys.executable, *prepare], cwd=ROOT, check=True)
+    return folder
+
+
+@pytest.fixture
+def with_backbones(settings, prepared_backbones):
+    """An instance that has the default backbone already."""
+    (settings.instance / "backbones").symlink_to(prepared_backbones)

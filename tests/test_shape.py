@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "jobs.runs": {"utils"},
     "jobs": {
         *("models", "datasets", "serving", "utils", "config"),
-        *("learning.backbones", "learning.embeddings", "learning.package"),
+        *("learning.backbones", "learning.embeddings", "learning.package", "learning.proof"),
     },
     "web": {"web", "models", "datasets", "jobs", "serving", "learning", "utils", "config"},
     "server": {"web", "jobs", "datasets", "serving", "learning.package", "models", "utils", "config"},
