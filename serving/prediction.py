@@ -6,12 +6,15 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from sqlalchemy import insert
 
 from datasets import storage
 from learning.package import Package
 from models import Prediction, Version, db
 from serving import classifier
 from utils import EXTENSION_OF_FORMAT, center_crop, generate_random_name, open_image, upright_size
+
+_INSERT = insert(Prediction.__table__)  # half the time of adding an object, at every prediction
 
 
 @dataclass(frozen=True)
@@ -107,14 +110,13 @@ def _chosen(package: Package, pairs: tuple[tuple[str, float], ...]) -> tuple[str
 def keep(answer: Answer, content: bytes, sent_name: str, user_id: int | None) -> None:
     """Store the image under the answer's filename, then add the prediction's row. Does not commit."""
     storage.put(answer.filename, content)
-    db.session.add(
-        Prediction(
-            public_id=answer.prediction,
-            dataset_id=answer.dataset_id,
-            version_id=answer.version_id,
-            user_id=user_id,
-            filename=answer.filename,
-            sent_name=sent_name,
-            answer=answer.as_json(),
-        )
-    )
+    row = {
+        "public_id": answer.prediction,
+        "dataset_id": answer.dataset_id,
+        "version_id": answer.version_id,
+        "user_id": user_id,
+        "filename": answer.filename,
+        "sent_name": sent_name,
+        "answer": answer.as_json(),
+    }
+    db.session.execute(_INSERT, row)

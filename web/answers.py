@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import abort
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import contains_eager, defer, joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -19,15 +19,20 @@ MAX_NAME = 1024  # characters of a sent name that are kept
 
 Outcome = Answer | ImageRefused
 
+# Built once, and without the figures, which may be large: every prediction asks it.
+_VERSION = (
+    select(Version)
+    .where(Version.dataset_id == bindparam("dataset_id"), Version.number == bindparam("number"))
+    .options(joinedload(Version.run).load_only(Run.folder), defer(Version.metrics))
+)
+
 
 def find_version(dataset: Dataset, number: int | None = None) -> Version:
     """Return the version of that number, or the live one; abort with 404, or 409 where none is live."""
     if number is None and dataset.live_version is None:
         abort(409, "This dataset has no version that could answer yet. Train one first.")
     wanted = number if number is not None else dataset.live_version
-    query = select(Version).filter_by(dataset_id=dataset.id, number=wanted)
-    lean = (joinedload(Version.run).load_only(Run.folder), defer(Version.metrics))
-    version = db.session.scalar(query.options(*lean))
+    version = db.session.scalar(_VERSION, {"dataset_id": dataset.id, "number": wanted})
     if version is None:
         abort(404, f"This dataset has no version {wanted}.")
     set_committed_value(version, "dataset", dataset)

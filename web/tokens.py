@@ -8,7 +8,7 @@ import string
 import zlib
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import joinedload
 
 from models import SCOPES, Token, User, db, now
@@ -17,6 +17,8 @@ PREFIX = "pgh_"
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 RANDOM_LENGTH = 30  # 178 bits
 CHECK_LENGTH = 6
+# Built once: every call of the API asks it.
+_BY_HASH = select(Token).where(Token.token_hash == bindparam("token_hash")).options(joinedload(Token.user))
 USE_INTERVAL = timedelta(minutes=1)  # "last used" is written at most this often
 
 
@@ -45,9 +47,7 @@ def find_token(text: str) -> Token | None:
     """Return the token of this text if it is known, not revoked, not expired and its user enabled."""
     if not is_well_formed(text):
         return None
-    token = db.session.scalar(
-        select(Token).filter_by(token_hash=_digest(text)).options(joinedload(Token.user))
-    )
+    token = db.session.scalar(_BY_HASH, {"token_hash": _digest(text)})
     if token is None or token.revoked_at or not token.user.is_enabled:
         return None
     return None if token.expires_at and token.expires_at <= now() else token
