@@ -115,7 +115,7 @@ def _create_run(options: argparse.Namespace) -> Path:
     source = Path(options.dataset)
     shares = manifest.Shares(settings.share_validation, settings.share_test)
     labels, items = (
-        manifest.read_path(source, shares)
+        manifest.read_path(source, shares, settings.folder("fingerprints"))
         if source.exists()
         else manifest.freeze_named(options.dataset, settings)
     )

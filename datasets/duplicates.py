@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import imagehash
 import numpy as np
 from PIL import Image
+
+from utils import PIXEL_PATH_VERSION
 
 # Measured: copies saved smaller or with more compression differ by 0 to 3 bits. Of 600 photos of waste 2
 # are that near to another, of 2,099 aerial photos 17, of 1,000 hand signs 63, of 1,797 digits 291.
 MAX_DISTANCE = 3  # bits
 _GROWTH = 1024
+_LINE = 64 + 1 + 16  # characters: SHA-256, space, fingerprint
 
 
 def fingerprint(pixels: np.ndarray) -> int:
@@ -22,6 +27,28 @@ def fingerprint(pixels: np.ndarray) -> int:
     """
     bits = imagehash.dhash(Image.fromarray(pixels)).hash
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+class Fingerprints:
+    """Fingerprints kept by SHA-256 in one file of lines, added to and never rewritten."""
+
+    def __init__(self, folder: Path | None):
+        """Read what is kept in `folder`; None keeps nothing."""
+        self._path = folder and folder / f"fingerprints-{PIXEL_PATH_VERSION}.txt"
+        lines = self._path.read_text().splitlines() if self._path and self._path.exists() else []
+        # A line cut off by a crash is shorter and is passed over.
+        self._known = {line[:64]: int(line[65:], 16) for line in lines if len(line) == _LINE}
+
+    def get(self, sha256: str) -> int | None:
+        """Return the fingerprint of the image with that hash, or None."""
+        return self._known.get(sha256)
+
+    def keep(self, fingerprints: dict[str, int]) -> None:
+        """Keep those that are new."""
+        new = {digest: print_ for digest, print_ in fingerprints.items() if digest not in self._known}
+        if self._path and new:
+            with self._path.open("a") as file:
+                file.writelines(f"\n{digest} {print_:016x}" for digest, print_ in new.items())
 
 
 class Neighbours:

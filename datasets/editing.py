@@ -1,4 +1,4 @@
-"""Editing items: relabel, delete, undo. Every edit leaves a change that can be undone; nothing commits here."""
+"""Editing items: relabel, delete, undo. Every edit leaves a change that can be undone. Nothing commits."""
 
 from __future__ import annotations
 

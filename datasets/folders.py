@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 _JUNK_FILES = {"thumbs.db", "desktop.ini"}
 _JUNK_FOLDERS = {"__macosx"}
@@ -16,6 +17,12 @@ def is_junk(path: str) -> bool:
         or name.lower() in _JUNK_FILES
         or any(folder.lower() in _JUNK_FOLDERS for folder in folders)
     )
+
+
+def list_folder(root: Path) -> list[str]:
+    """Return the relative paths of a folder's files, `/` between folders, sorted; links and junk left out."""
+    paths = (path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
+    return sorted(name for path in paths if not is_junk(name := path.relative_to(root).as_posix()))
 
 
 def label_by_folder(paths: Iterable[str]) -> dict[str, str | None]:

@@ -49,22 +49,3 @@ def _live_accuracies(datasets: list[Dataset]) -> dict[int, float]:
     query = select(Version).where(tuple_(Version.dataset_id, Version.number).in_(live))
     versions = db.session.scalars(query)
     return {version.dataset_id: version.metrics.get("accuracy") for version in versions}
-
-
-@dataclass(frozen=True)
-class LabelCount:
-    """A label with how many items bear it; `share` (0 to 1) is relative to the label with most."""
-
-    id: int
-    name: str
-    count: int
-    share: float
-
-
-def count_labels(dataset: Dataset) -> list[LabelCount]:
-    """Return the dataset's labels with their counts by split added up, those with most items first."""
-    kept = dataset.counts.get("labels", {})
-    counts = {label: sum(kept.get(str(label.id), {}).values()) for label in dataset.labels}
-    most = max([*counts.values(), 1])
-    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0].name))
-    return [LabelCount(label.id, label.name, count, count / most) for label, count in ordered]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from datasets import samples
 from datasets.archives import ArchiveRefused, Limits, open_archive
 from datasets.checking import SentFile
-from datasets.folders import is_junk, label_by_folder
+from datasets.folders import label_by_folder, list_folder
 from datasets.names import make_inert
 
 
@@ -30,7 +30,7 @@ def open_source(kind: str, upload: str | None, label: str | None, limits: Limits
     if kind == "digits":
         yield samples.digits()
     elif kind == "folder":
-        yield _label(list(read_folder(Path(upload))), label)
+        yield _label(_read_folder(Path(upload)), label)
     else:
         with _open_zip(upload, limits) as archive:
             archive.verify()
@@ -46,21 +46,16 @@ def _open_zip(path: str, limits: Limits):
         yield archive
 
 
-def read_folder(root: Path) -> Iterator[tuple[str, partial, int]]:
-    """Yield (relative path, reader, size in bytes) of every file in a folder, sorted; links are not followed.
-
-    Raises:
-        ArchiveRefused: there is no such folder.
-    """
+def _read_folder(root: Path) -> Iterator[tuple[str, Callable[[], bytes], int]]:
+    """Yield (relative path, reader, size in bytes) of every file in a folder."""
     if not root.is_dir():
         raise ArchiveRefused("folder_missing", f"{root} is not a folder. Give a folder of class folders.")
-    paths = [path for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
-    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in paths):
-        if not is_junk(name):
-            yield name, path.read_bytes, path.stat().st_size
+    for name in list_folder(root):
+        path = root / name
+        yield name, path.read_bytes, path.stat().st_size
 
 
-def _label(files: Iterable[tuple[str, partial, int]], label: str | None) -> list[SentFile]:
+def _label(files: Iterable[tuple[str, Callable[[], bytes], int]], label: str | None) -> list[SentFile]:
     files = list(files)
     by_folder = label_by_folder(name for name, _, _ in files)
     return [

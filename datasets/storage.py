@@ -54,6 +54,12 @@ class Place:
             raise FileNotFoundError(errno.ENOENT, "No such image", filename)
         return f"{self.root}/{folder}/{filename}"
 
+    def address(self, filename: str) -> str:
+        """Return where an original lies: a path on this machine, else an fsspec address."""
+        path = self.path("images", filename)
+        is_local = isinstance(self.filesystem, LocalFileSystem)
+        return path if is_local else self.filesystem.unstrip_protocol(path)
+
     def write(self, filename: str, content: bytes, thumbnail: bytes | None = None) -> None:
         """Store an original and its thumbnail.
 
@@ -142,13 +148,6 @@ def opener(filename: str) -> Callable[[], bytes]:
     """Return what gives an original's bytes in any thread, without an application context."""
     here = place()
     return lambda: here.read(filename)
-
-
-def original_path(filename: str) -> str:
-    """Return where an original lies: a path on this machine, else an fsspec address."""
-    here = place()
-    path = here.path("images", filename)
-    return path if isinstance(here.filesystem, LocalFileSystem) else here.filesystem.unstrip_protocol(path)
 
 
 def read_thumbnail(filename: str) -> bytes:
