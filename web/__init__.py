@@ -17,12 +17,29 @@ from web.pages import (
     images,
     imports,
     items,
+    labels,
+    members,
     predict,
     runs,
     versions,
 )
 
-PAGES = (home, account, admin, datasets, items, imports, runs, versions, bokehjs, health, images, predict)
+PAGES = (
+    home,
+    account,
+    admin,
+    datasets,
+    items,
+    labels,
+    members,
+    imports,
+    runs,
+    versions,
+    bokehjs,
+    health,
+    images,
+    predict,
+)
 API = (api_predict,)
 
 

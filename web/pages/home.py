@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
+from datasets.overview import look_over
 from web.access import get_datasets, get_user, public
 
 blueprint = Blueprint("home", __name__)
@@ -16,4 +17,4 @@ def index() -> str:
     user = get_user()
     if user is None:
         return render_template("home/welcome.html")
-    return render_template("home/index.html", datasets=get_datasets(user))
+    return render_template("home/index.html", overviews=look_over(get_datasets(user)))
