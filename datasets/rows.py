@@ -75,6 +75,7 @@ def add_rows(
         splitter: as `load_splitter` gives it, when it was kept from an earlier batch.
     """
     # On PostgreSQL this holds the dataset's row; on SQLite the transaction holds the database.
+    db.session.flush()  # what an earlier batch has counted, before the row is read anew
     db.session.refresh(dataset, with_for_update=True)
     checked = [_with_clean_labels(dataset, one) for one in checked]
     batch = _Batch(

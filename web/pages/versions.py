@@ -24,8 +24,8 @@ blueprint = Blueprint("versions", __name__, url_prefix="/datasets/<slug>/version
 
 PAGE_SIZE = 60
 WRONG_SHOWN = 24
-# What a package offers beside itself, once proven: format -> file and the names it may be proven under
-FORMATS = {"tflite": ("model.tflite", {"tflite", "litert"}), "keras": ("model.keras", {"keras"})}
+# What a package offers beside itself, once proven: format -> file and the runtime that proves it
+FORMATS = {"tflite": ("model.tflite", "LiteRT"), "keras": ("model.keras", "Keras")}
 
 
 @blueprint.get("/")
@@ -73,7 +73,7 @@ def cell(slug: str, number: int) -> str:
         "versions/cell.html",
         dataset=dataset,
         version=version,
-        true=version.labels[true] if is_cell else None,
+        taught=version.labels[true] if is_cell else None,
         predicted=version.labels[predicted] if is_cell else None,
         judged=_with_items(dataset, evaluation.judged(rows[start : start + PAGE_SIZE])),
         total=len(rows),
@@ -142,10 +142,10 @@ def _send_format(version: Version, folder: Path, wanted: str, name: str) -> AnyR
     )
 
 
-def _offered(version: Version) -> list[str]:
-    """The formats whose file gave the golden probabilities in its own runtime."""
-    proven = set(version.proven or [])
-    return [name for name, (_, names) in FORMATS.items() if names & proven]
+def _offered(version: Version) -> dict[str, str]:
+    """The formats whose file gave the golden probabilities in its own runtime, with that runtime's name."""
+    proven = version.proven or []
+    return {name: runtime for name, (_, runtime) in FORMATS.items() if runtime.lower() in proven}
 
 
 def _with_items(dataset: Dataset, judged: list[evaluations.Judged]) -> list[dict[str, Any]]:

@@ -1,0 +1,89 @@
+"""What tests of runs and versions share: a taught dataset, and a run that ended without a trainer."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+from PIL import Image
+
+from datasets import intake
+from jobs import runs, training
+from learning import evaluation
+from learning.package import FORMAT, FORMAT_VERSION, write_spec
+from models import Dataset, Run, Version, db, now
+
+COLOURS = {"blue": (30, 30, 200), "red": (200, 30, 30)}
+
+
+def photo(colour: tuple[int, int, int], seed: int) -> bytes:
+    """A small JPEG, different for every seed."""
+    noise = np.random.default_rng(seed).integers(0, 40, (48, 48, 3))
+    buffer = io.BytesIO()
+    Image.fromarray((noise + colour).clip(0, 255).astype("uint8")).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def teach(dataset: Dataset, count: int = 6) -> None:
+    """Give the dataset `count` photos of each colour."""
+    for label, colour in COLOURS.items():
+        for seed in range(count):
+            intake.take(dataset, f"{label}/{seed}.jpg", photo(colour, seed), [label])
+    db.session.commit()
+
+
+def start(dataset: Dataset) -> Run:
+    """A run that waits in the queue."""
+    run = training.start_run(dataset, None)
+    db.session.commit()
+    return run
+
+
+def finish(run: Run, proven: tuple[str, ...] = ()) -> Version:
+    """End the run as a trainer would that takes the first red photo for a blue one."""
+    folder = training.folder_of(run)
+    labels = runs.read_labels(folder)
+    judged = [_judge(labels, item, place) for place, item in enumerate(_reds_first(folder))]
+    runs.write_result(folder, _result(labels, judged, list(proven)))
+    (folder / "evaluation.json").write_text(json.dumps({"items": judged}))
+    _pack(folder / "package", list(proven))
+    run.job.state, run.job.started_at, run.job.finished_at = "finished", now(), now()
+    version = training.settle_run(run)
+    db.session.commit()
+    return version
+
+
+def _reds_first(folder) -> list[dict]:
+    return sorted(runs.read_items(folder), key=lambda item: item["labels"] != ["red"])
+
+
+def _judge(labels: list[str], item: dict, place: int) -> dict:
+    said = "blue" if place == 0 else item["labels"][0]
+    probabilities = [0.9 if label == said else 0.1 for label in labels]
+    split = "train" if place == 0 else item["split"]
+    return {**item, "split": split, "probabilities": probabilities}
+
+
+def _result(labels: list[str], judged: list[dict], proven: list[str]) -> dict:
+    left_out, test = (
+        [one for one in judged if (one["split"] == "test") is is_test] for is_test in (False, True)
+    )
+    parts = {"leave_one_out": _measure(labels, left_out), "test": _measure(labels, test) if test else None}
+    chief = parts["leave_one_out"]
+    facts = {"accuracy": chief["accuracy"], "interval": chief["interval"], "items": len(judged)}
+    return {"state": "finished", "labels": labels, "proven": proven, **facts, **parts}
+
+
+def _measure(labels: list[str], judged: list[dict]) -> dict:
+    probabilities = np.array([one["probabilities"] for one in judged])
+    truth = np.array([labels.index(one["labels"][0]) for one in judged])
+    return evaluation.evaluate(probabilities, truth, labels)
+
+
+def _pack(folder, proven: list[str]) -> None:
+    folder.mkdir()
+    write_spec(folder, {"format": FORMAT, "format_version": FORMAT_VERSION, "proven": proven})
+    (folder / "model.tflite").write_bytes(b"a network")
+    (folder / "golden").mkdir()
+    (folder / "golden" / "0.png").write_bytes(b"an image")
