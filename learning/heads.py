@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # Times the mean squared length of a centred embedding; strongest first, so that ties go to the stronger.
-STRENGTHS = np.logspace(2, -4, 25)
+STRENGTHS = np.logspace(1.5, -3, 13)
 # Two numbers are chosen, so a sample of this many items is plenty, and memory stays flat.
 MOST_ITEMS_TO_CHOOSE_ON = 5_000
 CHUNK = 4_096
@@ -62,19 +62,22 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def solve(embeddings: np.ndarray, targets: np.ndarray, seed: int = 0) -> Solution:
+def solve(
+    embeddings: np.ndarray, targets: np.ndarray, seed: int = 0, kernel: np.ndarray | None = None
+) -> Solution:
     """Solve the head, choosing its strength and temperature on leave-one-out log-loss.
 
     Args:
         embeddings: float32 (items, embedding size), two items or more; may be memory-mapped.
         targets: float (items, labels), one-hot.
         seed: of the sample chosen on, where there are more than 5,000 items.
+        kernel: what `find_kernel` gave for these items, to save computing it.
 
     Returns:
         The head and its leave-one-out probabilities.
     """
     count, mean, target_mean = len(embeddings), _mean(embeddings), targets.mean(axis=0)
-    axes = _find_axes(embeddings, mean)
+    axes = _find_axes(embeddings, mean, find_kernel(embeddings) if kernel is None else kernel)
     coefficients = _correlate(axes, targets - target_mean)
     strengths = STRENGTHS * max(axes.eigenvalues.sum() / count, 1e-12)
     strength, temperature = _choose(axes, coefficients, targets, _sample(count, seed), strengths)
@@ -84,11 +87,14 @@ def solve(embeddings: np.ndarray, targets: np.ndarray, seed: int = 0) -> Solutio
     return Solution(head, softmax(np.concatenate(scores) / temperature))
 
 
-def solve_again(embeddings: np.ndarray, targets: np.ndarray, chosen: Head) -> Head:
+def solve_again(
+    embeddings: np.ndarray, targets: np.ndarray, chosen: Head, kernel: np.ndarray | None = None
+) -> Head:
     """Solve for other items (all of them, for what goes live) with the strength and temperature `chosen`."""
     mean, target_mean = _mean(embeddings), targets.mean(axis=0)
-    if len(embeddings) <= embeddings.shape[1]:
-        kernel = _center_twice(_kernel(embeddings))
+    kernel = find_kernel(embeddings) if kernel is None else kernel
+    if kernel is not None:
+        kernel = _center_twice(kernel)
         kernel[np.diag_indices_from(kernel)] += chosen.strength
         weights = _transpose_times(embeddings, mean, np.linalg.solve(kernel, targets - target_mean))
     else:
@@ -98,14 +104,22 @@ def solve_again(embeddings: np.ndarray, targets: np.ndarray, chosen: Head) -> He
     return Head(weights, target_mean - mean @ weights, chosen.strength, chosen.temperature)
 
 
-def _find_axes(embeddings: np.ndarray, mean: np.ndarray) -> _Axes:
-    """Decompose whichever is smaller: the items' kernel (n × n) or the embeddings' Gram matrix (d × d)."""
+def find_kernel(embeddings: np.ndarray) -> np.ndarray | None:
+    """Return all inner products, float64 (items, items), or None where the Gram matrix is the smaller one."""
     if len(embeddings) > embeddings.shape[1]:
+        return None
+    exact = embeddings.astype(np.float64)
+    return exact @ exact.T
+
+
+def _find_axes(embeddings: np.ndarray, mean: np.ndarray, kernel: np.ndarray | None) -> _Axes:
+    """Decompose the items' kernel (n × n), or where that would be larger the Gram matrix (d × d)."""
+    if kernel is None:
         eigenvalues, axes = np.linalg.eigh(_gram(embeddings, mean))
         kept = _is_real(eigenvalues)
         axes = axes[:, kept]
         return _Axes(eigenvalues[kept], lambda rows: (embeddings[rows] - mean) @ axes, lambda b: axes @ b)
-    eigenvalues, vectors = np.linalg.eigh(_center_twice(_kernel(embeddings)))
+    eigenvalues, vectors = np.linalg.eigh(_center_twice(kernel))
     kept = _is_real(eigenvalues)
     eigenvalues, vectors = eigenvalues[kept], vectors[:, kept]
     lengths = np.sqrt(eigenvalues)
@@ -195,11 +209,6 @@ def _mean(embeddings: np.ndarray) -> np.ndarray:
     """Return the mean embedding in float64, also where a float32 sum would lose digits."""
     sums = [embeddings[rows].sum(axis=0, dtype=np.float64) for rows in _chunks(len(embeddings))]
     return np.sum(sums, axis=0) / len(embeddings)
-
-
-def _kernel(embeddings: np.ndarray) -> np.ndarray:
-    exact = embeddings.astype(np.float64)
-    return exact @ exact.T
 
 
 def _center_twice(kernel: np.ndarray) -> np.ndarray:

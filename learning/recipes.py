@@ -65,10 +65,12 @@ def train_quick(
         on_phase: told `solving` and `evaluating` as each begins.
     """
     on_phase("solving")
-    solution = heads.solve(embeddings[:learnt], targets[:learnt], seed)
+    kernel = heads.find_kernel(embeddings)  # both solutions need it
+    own = None if kernel is None else kernel[:learnt, :learnt]
+    solution = heads.solve(embeddings[:learnt], targets[:learnt], seed, own)
     live = solution.head
     if train_on_all and learnt < len(targets):
-        live = heads.solve_again(embeddings, targets, solution.head)
+        live = heads.solve_again(embeddings, targets, solution.head, kernel)
     on_phase("evaluating")
     test = solution.head.probabilities(embeddings[learnt:]) if learnt < len(targets) else targets[:0]
     truth = targets.argmax(axis=1)
