@@ -137,11 +137,15 @@ def load(instance: str | Path | None = None) -> Config:
     """Read the settings of an instance folder (default `PIGEONHOLE_INSTANCE`, else `instance/` beside us).
 
     Raises:
-        BadSetting: a setting in config.toml is unknown, or a value is not of the setting's type.
+        BadSetting: a setting in config.toml is unknown, a value is not of the setting's type, or the folder
+            cannot be made.
     """
     root = instance or os.environ.get("PIGEONHOLE_INSTANCE") or Path(__file__).parent / "instance"
     folder = Path(root).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSetting(f"PIGEONHOLE_INSTANCE: {folder} cannot be a folder: {error.strerror}.") from error
     return Config(folder, {**_defaults(), **_from_file(folder / "config.toml"), **_from_environment()})
 
 

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import threading
-import zipfile
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from jobs import imports, local, queue, training
-from models import Import, Item, Job, db
-
-COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
-
-
-def photo(colour, seed):
-    """A small JPEG, different for every seed."""
-    noise = np.random.default_rng(seed).integers(0, 40, (64, 64, 3))
-    buffer = io.BytesIO()
-    Image.fromarray((noise + colour).clip(0, 255).astype("uint8")).save(buffer, "JPEG")
-    return buffer.getvalue()
-
-
-def write_zip(path, count=6):
-    """A zip with `count` photos of each colour, in a folder each."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for label, colour in COLOURS.items():
-            for number in range(count):
-                archive.writestr(f"{label}/{number}.jpg", photo(colour, number))
-    return path
+from jobs import imports, local, queue, runs, training
+from learning.backbones import find
+from learning.embeddings import EmbeddingStore
+from learning.package import FORMAT, write_spec
+from models import Item, Job, db
+from tests.photos import write_zip
 
 
 @pytest.fixture
@@ -171,39 +152,43 @@ def test_a_run_whose_worker_died_is_interrupted_and_not_trained_again(shift, imp
 
 
 @pytest.fixture
-def trained(shift, import_, dataset, alice, with_backbones):
-    """A run that was trained by the real trainer."""
+def solve(shift, dataset, alice):
+    """What makes a run whose trainer has just solved the head, with the accuracy given."""
+
+    def solve(accuracy):
+        run = training.start_run(dataset, alice)
+        folder = training.folder_of(run)
+        (folder / "package").mkdir()
+        write_spec(folder / "package", {"format": FORMAT, "format_version": 1, "proven": []})
+        runs.write_result(folder, {"state": "finished", "leave_one_out": {"accuracy": accuracy}})
+        return training.settle_run(run)
+
+    return solve
+
+
+def test_versions_are_numbered_and_live_when_not_worse_than_the_live_one(shift, import_, dataset, solve):
     work(shift, "import")
-    run = training.start_run(dataset, alice)
-    db.session.commit()
-    work(shift, "run")
-    return run
+    lives = []
+    for number, accuracy in enumerate((0.8, 0.7, 0.8), 1):
+        assert solve(accuracy).number == number
+        lives.append(dataset.live_version)
+    assert lives == [1, 1, 3]
+
+
+def test_a_run_settled_twice_gives_one_version(shift, import_, dataset, solve):
+    work(shift, "import")
+    version = solve(0.8)
+    assert training.settle_run(version.run) is version
 
 
 @pytest.mark.trainer
-def test_a_run_gives_a_version_that_is_live_and_proven(trained, dataset):
-    assert (trained.job.state, trained.job.message) == ("finished", None)
-    version = trained.version
-    assert (version.number, version.labels, dataset.live_version) == (1, ["blue", "red"], 1)
-    assert version.metrics["leave_one_out"]["accuracy"] == 1.0
-    assert "litert" in version.proven
-    assert (training.package_folder(version) / "model.tflite").exists()
-    assert training.progress(trained)[0][-1]["phase"] == "done"
-
-
-@pytest.mark.trainer
-def test_the_next_version_has_the_next_number_and_is_live_when_not_worse(trained, shift, dataset, alice):
-    run = training.start_run(dataset, alice)
-    db.session.commit()
-    trained.version.metrics = {**trained.version.metrics, "leave_one_out": {"accuracy": 1.1}}
-    db.session.commit()
-    work(shift, "run")
-    assert run.version.number == 2
-    assert dataset.live_version == 1
-
-
-@pytest.mark.trainer
-def test_images_are_embedded_in_the_background_before_anybody_trains(trained, shift, import_):
+def test_images_are_embedded_in_the_background_before_anybody_trains(
+    shift, import_, with_backbones, settings
+):
+    work(shift, "import")
     assert work(shift, "embed")
-    assert db.session.query(Job).filter_by(kind="embed").first().state == "finished"
-    assert db.session.query(Import).count() == 1
+    job = db.session.query(Job).filter_by(kind="embed").one()
+    assert (job.state, job.message) == ("finished", None)
+    prepared = find("efficientnet-lite0", settings.folder("backbones"))
+    store = EmbeddingStore(settings.folder("embeddings"), prepared.identifier)
+    assert store.missing(item.sha256 for item in db.session.query(Item)) == []
