@@ -1,0 +1,192 @@
+"""kill -9 and SIGTERM at bad moments: nothing acknowledged is lost, nothing half-written is seen.
+
+The worker is the real one, in a process of its own; its lease is a second, so that its death is soon noticed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+import config
+import server
+from jobs import database, doctor, imports, local, runs, training
+from models import Item, Job, db
+from tests.house import environment, wait_until
+from tests.photos import write_zip
+
+ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks processes up in /proc")
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    """The settings of a fresh instance whose worker is soon taken for dead."""
+    monkeypatch.setenv("PIGEONHOLE_WORKER_LEASE_SECONDS", "1")
+    return config.load(tmp_path / "instance")
+
+
+@pytest.fixture
+def app(settings):
+    """The application of a fresh instance whose database was migrated, as a worker process asks."""
+    app = server.create_app(settings)
+    database.prepare(app)
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def import_(dataset, alice, settings):
+    """A zip of photos that waits to be imported."""
+    path = write_zip(settings.folder("uploads") / "photos.zip", 200)
+    import_ = imports.start_import(dataset, alice, "zip", "photos.zip", path)
+    db.session.commit()
+    return import_
+
+
+@pytest.fixture
+def start_worker(settings, tmp_path):
+    """What starts a worker process; those still alive at the end are killed."""
+    workers = []
+
+    def start():
+        with (tmp_path / "worker.log").open("ab") as log:
+            worker = subprocess.Popen(
+                [sys.executable, "server.py", "worker"],
+                cwd=ROOT,
+                env=environment(settings.instance),
+                stderr=log,
+            )
+        workers.append(worker)
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+
+
+@pytest.fixture
+def run(app, import_, dataset, alice, with_backbones):
+    """A run that waits, on a few photos."""
+    local.work_once(local.Shift(app, "w1"), ("import",))
+    db.session.query(Job).filter_by(kind="embed").delete()
+    run = training.start_run(dataset, alice)
+    db.session.commit()
+    return run
+
+
+def kill(process):
+    process.kill()
+    process.wait()
+
+
+def look(read):
+    """What `read()` gives at this moment; no transaction of ours stays open, which would stop the worker."""
+    db.session.rollback()
+    value = read()
+    db.session.rollback()
+    return value
+
+
+def state_of(job):
+    return look(lambda: job.state)
+
+
+def find_trainers(folder):
+    """The ids of the processes that train in `folder`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes()
+        except OSError:
+            continue  # it has ended meanwhile
+        if b"training.py" in words and str(folder).encode() in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+def has_reached(folder, phase):
+    return any(event["phase"] == phase for event in runs.read_progress(folder)[0])
+
+
+def problems():
+    return look(lambda: [finding for finding in doctor.check() if finding.level == "problem"])
+
+
+def count_items():
+    return look(lambda: db.session.scalar(select(func.count(Item.id))))
+
+
+@pytest.mark.parametrize("least", [1, 200])
+def test_an_import_survives_the_death_of_its_worker(import_, start_worker, least):
+    worker = start_worker()
+    wait_until(lambda: count_items() >= least, what="a first batch")
+    kill(worker)
+    assert problems() == []  # no row without bytes
+    start_worker()
+    wait_until(lambda: state_of(import_.job) == "finished", what="the import's end")
+    assert (import_.added, import_.skipped, import_.refused) == (400, 0, 0)
+    assert count_items() == 400
+    assert problems() == []
+
+
+def test_a_worker_asked_to_end_gives_its_import_back(import_, start_worker):
+    worker = start_worker()
+    wait_until(lambda: count_items() > 0, what="a first batch")
+    worker.terminate()
+    assert worker.wait(30) == 0
+    assert state_of(import_.job) in ("queued", "finished")
+
+
+@pytest.mark.trainer
+def test_a_worker_asked_to_end_ends_its_trainer_and_gives_the_run_back(run, start_worker):
+    folder = training.folder_of(run)
+    db.session.commit()
+    worker = start_worker()
+    wait_until(lambda: runs.read_result(folder), what="a solved head")
+    worker.terminate()
+    assert worker.wait(30) == 0
+    assert state_of(run.job) == "queued"
+    assert find_trainers(folder) == []
+
+
+@pytest.mark.trainer
+def test_a_killed_worker_takes_its_trainer_along_and_the_next_exports_the_version(run, start_worker):
+    folder = training.folder_of(run)
+    db.session.commit()
+    worker = start_worker()
+    wait_until(lambda: has_reached(folder, "exporting"), what="the export")
+    kill(worker)
+    wait_until(lambda: find_trainers(folder) == [], what="the trainer's end")
+    result = runs.read_result(folder)
+    start_worker()
+    wait_until(lambda: state_of(run.job) == "finished", what="the run's end")
+    assert run.version.proven == ["litert", "keras"]
+    assert run.version.metrics["leave_one_out"] == result["leave_one_out"]
+    assert problems() == []
+
+
+@pytest.mark.trainer
+def test_a_killed_trainer_leaves_an_interrupted_run_that_is_resumed_to_its_end(run, start_worker):
+    folder = training.folder_of(run)
+    db.session.commit()
+    start_worker()
+    wait_until(lambda: find_trainers(folder) and has_reached(folder, "embedding"), what="the trainer")
+    for trainer in find_trainers(folder):
+        os.kill(trainer, signal.SIGKILL)
+    wait_until(lambda: state_of(run.job) == "interrupted", what="the interruption")
+    assert "resumed" in look(lambda: run.job.message)
+    training.resume(run)
+    db.session.commit()
+    wait_until(lambda: look(lambda: run.version), what="the version")
+    assert look(lambda: (run.version.number, run.dataset.live_version)) == (1, 1)
