@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models import Dataset
+from web.formats import count
 
 FEW = 20  # items of a label below which figures are rough
 LEAST = 2
@@ -24,11 +25,11 @@ class Readiness:
 def of(dataset: Dataset) -> Readiness:
     """Read it from the dataset's counts."""
     counts = count_labels(dataset)
-    used = {name: count for name, count in counts.items() if count}
+    used = {name: number for name, number in counts.items() if number}
     is_ready = len(used) >= 2 and min(used.values()) >= LEAST
     state = "ready to train" if is_ready else "not ready to train yet"
     items = dataset.counts.get("items", 0)
-    summary = f"{_many(items, 'image')}, {_many(len(used), 'label')}, {state}"
+    summary = f"{count(items, 'image')}, {count(len(used), 'label')}, {state}"
     return Readiness(is_ready, summary, _warnings(dataset, counts, used))
 
 
@@ -42,14 +43,14 @@ def _warnings(dataset: Dataset, counts: dict[str, int], used: dict[str, int]) ->
     found = []
     if len(used) < 2:
         found.append("Training needs images of at least two labels. Add images of another label.")
-    if few := [name for name, count in counts.items() if count < FEW]:
+    if few := [name for name, number in counts.items() if number < FEW]:
         found.append(f"Fewer than {FEW} images: {_named(few)}. More of them make the figures surer.")
     if used and max(used.values()) >= IMBALANCE * min(used.values()):
         most, least = max(used, key=used.get), min(used, key=used.get)
         words = f"“{most}” has {used[most]:,} images and “{least}” only {used[least]:,}"
         found.append(f"{words}: rare labels will be found less often.")
     if unlabelled := dataset.counts.get("unlabelled", 0):
-        found.append(f"{_many(unlabelled, 'image')} without a label will be left out.")
+        found.append(f"{count(unlabelled, 'image')} without a label will be left out.")
     return found
 
 
@@ -58,6 +59,3 @@ def _named(names: list[str]) -> str:
     more = len(names) - NAMED
     return f"{named} and {more:,} more" if more > 0 else named
 
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
