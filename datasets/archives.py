@@ -44,7 +44,7 @@ _DAMAGE = (
 )
 
 
-class ArchiveRefused(ValueError):
+class ArchiveRefused(Exception):
     """A zip of which nothing is taken. `code` is for programs, the message is for a person."""
 
     def __init__(self, code: str, message: str):

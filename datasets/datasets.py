@@ -10,6 +10,7 @@ from itertools import count
 
 from sqlalchemy import Select, select
 from sqlalchemy import delete as delete_rows
+from sqlalchemy.orm import InstrumentedAttribute
 
 from datasets.counts import recount
 from datasets.names import NameRefused, clean_name
@@ -102,14 +103,14 @@ def page(
         label = db.session.scalar(select(Label).filter_by(dataset_id=dataset.id, name=label))
         if label is None:
             return Page([], None, None, 0)
-    chosen = _choose(dataset, label, split)
+    chosen, key = _choose(dataset, label, split)
     if before is not None:
-        items = _fetch(chosen.where(Item.id > before).order_by(Item.id.asc()), size)[::-1]
+        items = _fetch(chosen.where(key > before).order_by(key.asc()), size)[::-1]
         has_previous, has_next = len(items) > size, True
         items = items[-size:]
     else:
-        older = chosen if after is None else chosen.where(Item.id < after)
-        items = _fetch(older.order_by(Item.id.desc()), size)
+        older = chosen if after is None else chosen.where(key < after)
+        items = _fetch(older.order_by(key.desc()), size)
         has_previous, has_next = after is not None, len(items) > size
         items = items[:size]
     return Page(
@@ -124,14 +125,19 @@ def _fetch(query: Select, size: int) -> list[Item]:
     return list(db.session.scalars(query.limit(size + 1)))
 
 
-def _choose(dataset: Dataset, label: Label | str | None, split: str | None) -> Select:
+def _choose(
+    dataset: Dataset, label: Label | str | None, split: str | None
+) -> tuple[Select, InstrumentedAttribute[int]]:
+    """Return the items chosen, and the column to page by: the label's own index where there is a label."""
     query = select(Item).where(Item.dataset_id == dataset.id, Item.deleted_at.is_(None))
     if split:
         query = query.where(Item.split == split)
-    has_label = select(ItemLabel.item_id).where(ItemLabel.item_id == Item.id)
+    if label is None:
+        return query, Item.id
     if label == "":
-        return query.where(~has_label.exists())
-    return query if label is None else query.where(has_label.where(ItemLabel.label_id == label.id).exists())
+        return query.where(~select(ItemLabel.item_id).where(ItemLabel.item_id == Item.id).exists()), Item.id
+    bearing = query.join(ItemLabel, ItemLabel.item_id == Item.id).where(ItemLabel.label_id == label.id)
+    return bearing, ItemLabel.item_id
 
 
 def _total(dataset: Dataset, label: Label | str | None, split: str | None) -> int:

@@ -78,12 +78,12 @@ def add_rows(
     db.session.flush()  # what an earlier batch has counted, before the row is read anew
     db.session.refresh(dataset, with_for_update=True)
     checked = [_with_clean_labels(dataset, one) for one in checked]
-    batch = _Batch(
-        dataset,
-        splitter or load_splitter(dataset),
-        _find_labels(dataset, checked),
-        _find_items(dataset, checked),
-    )
+    images = [one for one in checked if isinstance(one, Image)]
+    labels = find_or_create(dataset, {name for one in images for name in one.sent.label_names})
+    items = _find_items(dataset, images)
+    new = {one.sha256: one for one in reversed(images) if one.sha256 not in items}
+    _insert(dataset, [one for one in images if new.get(one.sha256) is one], labels, splitter)
+    batch = _Batch(dataset, labels, items | _find_items(dataset, new.values()), new)
     taken = [_take(batch, one) for one in checked]
     db.session.flush()
     _count(dataset, taken)
@@ -94,12 +94,12 @@ def add_rows(
 
 @dataclass(frozen=True)
 class _Batch:
-    """What is known before rows are added."""
+    """What is known of a batch once its new items are inserted."""
 
     dataset: Dataset
-    splitter: Splitter
     labels: dict[str, Label]  # by name
     items: dict[str, Item]  # by SHA-256
+    new: dict[str, Image]  # by SHA-256: the first image of those bytes, where they are new
 
 
 def _with_clean_labels(dataset: Dataset, one: Image | Refusal) -> Image | Refusal:
@@ -120,15 +120,45 @@ def _refuse(one: Image, code: str, message: str) -> Refusal:
     return Refusal(one.sent, code, message)
 
 
-def _find_labels(dataset: Dataset, checked: list[Image | Refusal]) -> dict[str, Label]:
-    wanted = {name for one in checked if isinstance(one, Image) for name in one.sent.label_names}
-    return find_or_create(dataset, wanted)
-
-
-def _find_items(dataset: Dataset, checked: list[Image | Refusal]) -> dict[str, Item]:
-    hashes = [one.sha256 for one in checked if isinstance(one, Image)]
+def _find_items(dataset: Dataset, images: Iterable[Image]) -> dict[str, Item]:
+    hashes = [one.sha256 for one in images]
     query = select(Item).where(Item.dataset_id == dataset.id, Item.sha256.in_(hashes))
     return {item.sha256: item for item in db.session.scalars(query)} if hashes else {}
+
+
+def _insert(
+    dataset: Dataset, images: list[Image], labels: dict[str, Label], splitter: Splitter | None
+) -> None:
+    """Insert items and their labels in three statements; objects one by one would take a statement each."""
+    if not images:
+        return
+    splitter = splitter or load_splitter(dataset)
+    db.session.execute(insert(Item), [_values(dataset, one, splitter) for one in images])
+    query = select(Item.sha256, Item.id).where(Item.dataset_id == dataset.id)
+    query = query.where(Item.sha256.in_([one.sha256 for one in images]))
+    ids = dict(db.session.execute(query).all())
+    links = [
+        {"item_id": ids[one.sha256], "label_id": labels[name].id}
+        for one in images
+        for name in one.sent.label_names
+    ]
+    if links:
+        db.session.execute(insert(ItemLabel), links)
+
+
+def _values(dataset: Dataset, one: Image, splitter: Splitter) -> dict:
+    return {
+        "dataset_id": dataset.id,
+        "sha256": one.sha256,
+        "filename": one.filename,
+        "sent_name": one.sent.name,
+        "format": one.format,
+        "width": one.width,
+        "height": one.height,
+        "size": one.size,
+        "fingerprint": f"{one.fingerprint:016x}",
+        "split": splitter.decide(one.sha256, one.fingerprint, one.sent.label_names),
+    }
 
 
 def _take(batch: _Batch, one: Image | Refusal) -> Taken:
@@ -136,9 +166,9 @@ def _take(batch: _Batch, one: Image | Refusal) -> Taken:
     name = one.sent.name
     if isinstance(one, Refusal):
         return Taken("refused", name, one.code, one.message)
-    item = batch.items.get(one.sha256)
-    if item is None:
-        return Taken("added", name, item=_add(batch, one))
+    item = batch.items[one.sha256]
+    if batch.new.get(one.sha256) is one:
+        return Taken("added", name, item=item)
     storage.delete(one.filename)
     labels = [batch.labels[label] for label in one.sent.label_names]
     if item.deleted_at is not None:
@@ -146,25 +176,6 @@ def _take(batch: _Batch, one: Image | Refusal) -> Taken:
         set_labels(item, labels or item.labels)
         return Taken("added", name, "brought_back", "The image was deleted and is back.", item)
     return _skip(batch.dataset, item, labels, name)
-
-
-def _add(batch: _Batch, one: Image) -> Item:
-    item = Item(
-        dataset_id=batch.dataset.id,
-        sha256=one.sha256,
-        filename=one.filename,
-        sent_name=one.sent.name,
-        format=one.format,
-        width=one.width,
-        height=one.height,
-        size=one.size,
-        fingerprint=f"{one.fingerprint:016x}",
-        split=batch.splitter.decide(one.sha256, one.fingerprint, one.sent.label_names),
-        label_links=[ItemLabel(label=batch.labels[name]) for name in one.sent.label_names],
-    )
-    db.session.add(item)
-    batch.items[one.sha256] = item
-    return item
 
 
 def _skip(dataset: Dataset, item: Item, labels: list[Label], name: str) -> Taken:
