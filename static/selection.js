@@ -11,7 +11,7 @@ export function watchSelection(form) {
   const show = () => {
     const number = chosen();
     bar.dataset.count = number;
-    count.textContent = number === 1 ? "1 image chosen" : `${number} images chosen`;
+    count.textContent = words(number);
     all.checked = number > 0 && number === boxes.length;
     all.indeterminate = number > 0 && number < boxes.length;
     form.querySelectorAll("[data-needs-selection]").forEach((button) => (button.disabled = !number));
@@ -54,6 +54,11 @@ export function watchSelection(form) {
     }
   });
   show();
+}
+
+function words(number) {
+  if (!number) return "Tick images to change them";
+  return number === 1 ? "1 image chosen" : `${number} images chosen`;
 }
 
 // Returns by how many items an arrow key moves, or null for another key.

@@ -132,7 +132,9 @@ class DatasetSettingsForm(FlaskForm):
     description = TextField("Description", [Optional(), Length(max=2_000)], render_kw={"rows": 2})
     is_public = BooleanField("Anybody with the address may use the Predict page")
     prediction_days = IntegerField(
-        "Keep predictions for (days)", [Optional(), NumberRange(1, 3_650, "Choose 1 to 3,650 days.")]
+        "Keep predictions for (days)",
+        [Optional(), NumberRange(1, 3_650, "Choose 1 to 3,650 days.")],
+        description="Empty: as long as this server keeps all predictions.",
     )
 
 

@@ -21,6 +21,7 @@ from config import Config
 from models import db
 from web.access import View, get_user, is_static, refuse_strangers
 from web.auth import load_token, note_token_use
+from web.rates import ProcessMemory
 from web.transactions import end_reading, start_reading
 
 CONTENT_SECURITY_POLICY = (
@@ -127,7 +128,7 @@ def _make_limiter() -> Limiter:
         application_limits=[_rate],
         application_limits_exempt_when=is_static,
         headers_enabled=True,
-        storage_uri="memory://",
+        storage_uri=f"{ProcessMemory.STORAGE_SCHEME[0]}://",
     )
 
 
