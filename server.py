@@ -151,7 +151,10 @@ def token(name: str, scopes: str) -> None:
         if user is None:
             raise click.ClickException(f"There is no user {name}.")
         days = context.app.config["PIGEONHOLE"].token_days
-        _, text = tokens.make_token(user, "command line", scopes.split(), now() + timedelta(days=days))
+        try:
+            _, text = tokens.make_token(user, "command line", scopes.split(), now() + timedelta(days=days))
+        except ValueError as error:
+            raise click.ClickException(str(error)) from error
         db.session.commit()
         click.echo(text)
 
@@ -199,11 +202,8 @@ def _find_dataset(name: str) -> Dataset | None:
     return db.session.scalar(select(Dataset).where((Dataset.slug == name) | (Dataset.name == name)))
 
 
-def _first_admin() -> User:
-    user = db.session.scalar(select(User).filter_by(is_admin=True).order_by(User.id).limit(1))
-    if user is None:
-        raise click.ClickException("Nobody would own the dataset. Run: server.py create-user NAME --admin")
-    return user
+def _first_admin() -> User | None:
+    return db.session.scalar(select(User).filter_by(is_admin=True).order_by(User.id).limit(1))
 
 
 @commands.command()

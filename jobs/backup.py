@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -77,9 +78,8 @@ def restore(path: Path, instance: Path) -> int:
     """
     held = [name for name in (DATABASE, *FOLDERS) if _has_data(instance / name)]
     if held:
-        raise BackupRefused(
-            f"{instance} holds data already ({', '.join(held)}). Restore into an empty folder."
-        )
+        names = ", ".join(held)
+        raise BackupRefused(f"{instance} already holds {names}. Restore into an empty folder.")
     with tempfile.TemporaryDirectory(dir=instance, prefix=".restoring-") as temporary:
         count = _unpack(path, Path(temporary))
         for name in (*FOLDERS, *FILES, DATABASE):
@@ -101,7 +101,7 @@ def _unpack(path: Path, folder: Path) -> int:
             archive.extractall(folder, names)  # safe: every name was checked, and each member's CRC is
     except FileNotFoundError:
         raise BackupRefused(f"There is no file {path}.") from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise BackupRefused(f"{path} is damaged or not a backup ({error}).") from error
     return len(names)
 

@@ -25,6 +25,8 @@ def run_web(serve: Callable[[], None], with_worker: bool, ending: threading.Even
     Returns:
         The exit status: 0 after a wished end, 1 when the web side died.
     """
+    if os.name == "nt":
+        return _run_here(serve, with_worker)
     web = multiprocessing.get_context("fork").Process(target=_serve, args=(serve, os.getpid()), name="web")
     web.start()
     worker = start_worker() if with_worker else None
@@ -60,6 +62,20 @@ def end_worker(worker: subprocess.Popen) -> None:
     except subprocess.TimeoutExpired:
         worker.kill()
         worker.wait()
+
+
+def _run_here(serve: Callable[[], None], with_worker: bool) -> int:
+    """Serve in this process, where none can be forked; Ctrl-C ends it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    worker = start_worker() if with_worker else None
+    try:
+        serve()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        if worker is not None:
+            end_worker(worker)
+    return 1
 
 
 def _serve(serve: Callable[[], None], parent: int) -> None:

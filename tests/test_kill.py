@@ -44,13 +44,17 @@ def app(settings):
         db.engine.dispose()
 
 
-@pytest.fixture
-def import_(dataset, alice, settings):
-    """A zip of photos that waits to be imported."""
-    path = write_zip(settings.folder("uploads") / "photos.zip", 200)
-    import_ = imports.start_import(dataset, alice, "zip", "photos.zip", path)
+def start_import(dataset, settings, count):
+    path = write_zip(settings.folder("uploads") / "photos.zip", count)
+    import_ = imports.start_import(dataset, None, "zip", "photos.zip", path)
     db.session.commit()
     return import_
+
+
+@pytest.fixture
+def import_(dataset, settings):
+    """A zip of photos, four batches of them, that waits to be imported."""
+    return start_import(dataset, settings, 200)
 
 
 @pytest.fixture
@@ -76,8 +80,9 @@ def start_worker(settings, tmp_path):
 
 
 @pytest.fixture
-def run(app, import_, dataset, alice, with_backbones):
+def run(app, dataset, alice, settings, with_backbones):
     """A run that waits, on a few photos."""
+    start_import(dataset, settings, 10)
     local.work_once(local.Shift(app, "w1"), ("import",))
     db.session.query(Job).filter_by(kind="embed").delete()
     run = training.start_run(dataset, alice)
