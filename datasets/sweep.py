@@ -58,13 +58,3 @@ def sweep_orphans(age: timedelta = ORPHAN_AGE) -> int:
     for path in orphans:
         storage.delete_path(path)
     return len(orphans)
-
-
-def sweep(at: datetime | None = None) -> int:
-    """Delete what is past its keeping and what nothing refers to; return how many rows and files.
-
-    Commits between rows and bytes: bytes may only go once no row can come back to them.
-    """
-    rows = sweep_rows(at)
-    db.session.commit()
-    return rows + sweep_orphans()
