@@ -20,7 +20,7 @@ from sqlalchemy import select
 
 import config
 import web
-from datasets import datasets, names
+from datasets import datasets, names, sweep
 from jobs import backup, database, doctor, imports, leftovers, local, supervisor, training
 from learning.package import PackageDamaged
 from models import TASKS, Dataset, Import, ImportFile, Job, User, Version, db, now, prepare_engine
@@ -261,9 +261,10 @@ def examine(as_json: bool) -> None:
 def sweep_leftovers() -> None:
     """Delete what is past its keeping and what nothing refers to."""
     with _open().app_context():
-        count = leftovers.clear()
-        db.session.commit()
-    click.echo(f"Deleted {count:,} files and folders.")
+        count = sweep.sweep_rows() + leftovers.clear()
+        db.session.commit()  # bytes go once no row can come back to them
+        count += sweep.sweep_orphans()
+    click.echo(f"Deleted {count:,} files, folders and rows.")
 
 
 @commands.command("backup")
