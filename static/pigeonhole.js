@@ -1,10 +1,12 @@
-// What every page has: the theme switch, and checkboxes and tables made easier where a page has them.
+// What every page has: the theme switch, and what makes its forms and grids easier.
 import { watchThemeSwitch } from "./theme_switch.js";
 import { watchSelection } from "./selection.js";
 import { watchCopyButtons } from "./copy.js";
 import { watchConfirmations } from "./confirm.js";
+import { watchKeys } from "./keys.js";
 
 watchThemeSwitch();
 watchCopyButtons();
 watchConfirmations();
+watchKeys();
 document.querySelectorAll("[data-selection]").forEach(watchSelection);
