@@ -165,6 +165,9 @@ def test_an_unknown_phase_breaks_nothing():
     assert phases.of([{"time": 0.0, "phase": "dreaming"}], {"state": "running", "is_over": False})
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(3.4, "3 s"), (75, "1 min 15 s"), (7260, "2 h 01 min")])
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (0.2, "under 1 s"), (3.4, "3 s"), (75, "1 min 15 s"), (7260, "2 h 01 min")],
+)
 def test_durations_are_said_as_people_say_them(seconds, words):
     assert work.as_duration(seconds) == words

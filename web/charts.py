@@ -17,6 +17,7 @@ from bokeh.plotting import figure
 
 TICK_LETTERS = 18  # longer labels are cut on the axis and whole on hover
 BAR_PIXELS = 30
+SLANTED_PIXELS = 100  # what the last slanted label needs beside the plot
 LARGEST_VALUED_MATRIX = 50  # with more labels a cell is too small for a number
 
 
@@ -105,7 +106,8 @@ def _matrix(
         x_range=Range1d(-0.5, side - 0.5),
         y_range=Range1d(side - 0.5, -0.5),
         height=side * cell + 150,
-        width=side * cell + 170,
+        width=side * cell + 150 + SLANTED_PIXELS,
+        min_border_right=SLANTED_PIXELS,
         x_axis_location="above",
     )
     source = ColumnDataSource(_cells(labels, counts, urls, palette), name="cells")

@@ -52,6 +52,8 @@ def elapsed_seconds(job: Job) -> float:
 
 def as_duration(seconds: float) -> str:
     """Seconds as a person says them."""
+    if 0 < seconds < 1:
+        return "under 1 s"
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -24,6 +24,7 @@ blueprint = Blueprint("versions", __name__, url_prefix="/datasets/<slug>/version
 
 PAGE_SIZE = 60
 WRONG_SHOWN = 24
+ROWS_SHOWN = 500  # of the table beside the confusion matrix: the most frequent
 # What a package offers beside itself, once proven: format -> file and the runtime that proves it
 FORMATS = {"tflite": ("model.tflite", "LiteRT"), "keras": ("model.keras", "Keras")}
 
@@ -163,15 +164,11 @@ def _confusion(dataset: Dataset, version: Version) -> dict[str, Any] | None:
     counts = np.array((version.metrics.get("leave_one_out") or {}).get("confusion") or [], dtype=np.int64)
     if counts.shape != (len(version.labels),) * 2:
         return None
-    urls = {
-        (int(true), int(predicted)): url_for(
-            "versions.cell", slug=dataset.slug, number=version.number, true=true, predicted=predicted
-        )
-        for true, predicted in np.argwhere(counts)
-    }
+    base = url_for("versions.cell", slug=dataset.slug, number=version.number)
+    urls = {(int(t), int(p)): f"{base}?true={t}&predicted={p}" for t, p in np.argwhere(counts)}
     rows = [
         {"true": version.labels[t], "predicted": version.labels[p], "count": int(counts[t, p]), "url": url}
         for (t, p), url in urls.items()
     ]
     rows.sort(key=lambda row: (row["true"] == row["predicted"], -row["count"]))
-    return {"chart": charts.confusion_matrix(version.labels, counts, urls), "rows": rows}
+    return {"chart": charts.confusion_matrix(version.labels, counts, urls), "rows": rows[:ROWS_SHOWN]}
