@@ -1,0 +1,210 @@
+"""The trainer from its command line: what it prints, writes and survives."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs import runs
+from learning.package import load_package
+from learning.proof import read_golden
+from tests.trained import COLOURS, make_photo
+from utils import center_crop, open_image
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(__file__).parents[2] / "shared" / "data"
+pytestmark = pytest.mark.trainer
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of class folders: three colours, seven photos each."""
+    for label, colour in COLOURS.items():
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for seed in range(7):
+            make_photo(colour, 100 * len(label) + seed).save(tmp_path / "photos" / label / f"{seed}.jpg")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def instance(tmp_path, prepared_backbones):
+    folder = tmp_path / "instance"
+    folder.mkdir()
+    (folder / "backbones").symlink_to(prepared_backbones)
+    return folder
+
+
+@pytest.fixture
+def start(instance):
+    """Start the trainer with arguments; its output is captured."""
+    processes = []
+
+    def start(*arguments):
+        command = [sys.executable, str(ROOT / "training.py"), *map(str, arguments)]
+        environment = {**os.environ, "PIGEONHOLE_INSTANCE": str(instance)}
+        pipe = subprocess.PIPE
+        processes.append(subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def finish(process):
+    """Wait for the trainer; return its exit status, its output and its log."""
+    output, errors = process.communicate(timeout=300)
+    return process.returncode, output, errors
+
+
+def wait_for(folder, phase, done=1):
+    """Wait until the run in the instance has come to `phase`; return its folder."""
+    for _ in range(1_200):
+        for run in folder.glob("runs/*/"):
+            events, _ = runs.read_progress(run)
+            if any(event["phase"] == phase and event.get("done", done) >= done for event in events):
+                return run
+        time.sleep(0.05)
+    raise AssertionError(f"never came to {phase}")
+
+
+def test_a_folder_becomes_a_table_a_json_line_and_a_package(start, photos, tmp_path):
+    status, output, errors = finish(start("--dataset", photos, "--out", tmp_path / "out", "--json"))
+    assert status == 0, errors
+    *table, line = output.splitlines()
+    result = json.loads(line)
+    assert table[0] == "photos"
+    assert "Accuracy, leave-one-out" in output
+    assert result["labels"] == ["blue", "green", "red"]
+    assert result["items"] == 21
+    assert result["accuracy"] == result["leave_one_out"]["accuracy"] > 0.8
+    assert result["proven"] == ["litert", "keras"]
+    assert result["package"] == str(tmp_path / "out")
+    assert load_package(tmp_path / "out").proven == ["litert", "keras"]
+    run = next((tmp_path / "instance" / "runs").iterdir())
+    phases = [event["phase"] for event in runs.read_progress(run)[0]]
+    assert list(dict.fromkeys(phases)) == [
+        *("embedding", "solving", "evaluating", "packaging", "exporting", "done")
+    ]
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    assert len(evaluation["items"]) == 21
+    assert {item["by"] for item in evaluation["items"] if item["split"] == "test"} == {"test"}
+    again = finish(start("--run", run, "--json"))
+    assert again[0] == 0
+    assert json.loads(again[1])["accuracy"] == result["accuracy"]
+
+
+def test_the_table_is_printed_before_tensorflow_is_loaded(instance, photos):
+    watch = (
+        "import sys, training; from learning import tables; write = tables.write;"
+        "tables.write = lambda *a: (print('tensorflow' in sys.modules), write(*a))[1];"
+        f"sys.exit(training.main(['--dataset', {str(photos)!r}]))"
+    )
+    environment = {**os.environ, "PIGEONHOLE_INSTANCE": str(instance)}
+    done = subprocess.run(
+        [sys.executable, "-c", watch], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[0] == "False"
+
+
+@pytest.mark.parametrize("phase", ["embedding", "packaging", "exporting"])
+def test_kill_9_and_resume_end_with_the_same_result(start, photos, instance, tmp_path, phase):
+    killed = start("--dataset", photos)
+    run = wait_for(instance, phase, done=0)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert not runs.is_alive(run)
+    status, _, errors = finish(start("--run", run, "--resume"))
+    assert status == 0, errors
+    whole = finish(start("--dataset", photos, "--out", tmp_path / "whole"))
+    assert whole[0] == 0
+    resumed, unbroken = load_package(run / "package"), load_package(tmp_path / "whole")
+    assert resumed.proven == ["litert", "keras"]
+    assert np.array_equal(resumed.weights, unbroken.weights)
+    assert resumed.metrics == unbroken.metrics
+
+
+def test_sigterm_leaves_a_run_to_resume(start, photos, instance):
+    process = start("--dataset", photos)
+    run = wait_for(instance, "embedding", done=0)
+    process.terminate()
+    status, _, errors = finish(process)
+    assert status == -signal.SIGTERM
+    assert f"--run {run} --resume" in errors
+    assert runs.read_result(run) is None
+
+
+def test_a_wish_to_stop_ends_as_cancelled_and_can_be_resumed(start, photos, instance):
+    process = start("--dataset", photos)
+    run = wait_for(instance, "embedding", done=0)
+    runs.ask_to_stop(run)
+    status, _, _ = finish(process)
+    assert status == 1
+    assert runs.read_result(run)["state"] == "cancelled"
+    assert finish(start("--run", run))[0] == 1
+    assert finish(start("--run", run, "--resume"))[0] == 0
+    assert runs.read_result(run)["state"] == "finished"
+
+
+def test_a_damaged_image_is_left_out_by_name(start, photos):
+    (photos / "red" / "broken.jpg").write_bytes((photos / "red" / "0.jpg").read_bytes()[:500])
+    status, output, errors = finish(start("--dataset", photos, "--json"))
+    assert status == 0
+    result = json.loads(output.splitlines()[-1])
+    assert [entry["name"] for entry in result["refused"]] == ["red/broken.jpg"]
+    assert result["items"] == 21
+    assert "red/broken.jpg is left out" in errors
+
+
+def test_one_label_fails_with_a_sentence_naming_it(start, photos):
+    for label in ("blue", "green"):
+        for file in (photos / label).iterdir():
+            file.unlink()
+    status, _, errors = finish(start("--dataset", photos))
+    assert status == 1
+    assert "Only the label 'red' has images" in errors
+
+
+def test_a_name_that_is_nothing_fails_with_a_sentence(start):
+    status, output, errors = finish(start("--dataset", "no-such-thing"))
+    assert status == 1
+    assert "no-such-thing" in errors
+    assert "Traceback" not in errors
+    assert output == ""
+
+
+def test_wrong_use_ends_with_status_2(start, photos):
+    assert finish(start())[0] == 2
+    assert finish(start("--dataset", photos, "--out", photos))[0] == 2
+    assert finish(start("--run", photos))[0] == 2
+
+
+def test_the_golden_images_are_the_dataset_s_squares(start, photos, tmp_path):
+    assert finish(start("--dataset", photos, "--out", tmp_path / "out"))[0] == 0
+    pixels, probabilities = read_golden(tmp_path / "out")
+    squares = {center_crop(open_image(file), 224).tobytes() for file in photos.rglob("*.jpg")}
+    assert pixels.shape == (16, 224, 224, 3)
+    assert all(square.tobytes() in squares for square in pixels)
+    assert np.abs(probabilities.sum(axis=1) - 1).max() < 1e-9
+
+
+@pytest.mark.parametrize(("name", "least"), [("trash", 0.845), ("signs", 0.945)])
+def test_real_photos_are_sorted_as_well_as_promised(start, name, least):
+    archive = DATA / f"{name}.zip"
+    if not archive.exists():
+        pytest.skip(f"{archive} is not there")
+    status, output, errors = finish(start("--dataset", archive, "--json"))
+    assert status == 0, errors
+    result = json.loads(output.splitlines()[-1])
+    assert zipfile.ZipFile(archive).testzip() is None
+    assert result["leave_one_out"]["accuracy"] >= least
+    test, (low, _) = result["test"], result["leave_one_out"]["interval"]
+    assert test["interval"][1] >= low
