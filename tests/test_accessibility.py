@@ -83,7 +83,7 @@ def test_every_page_is_readable_by_everybody(chromium, address, client, sign_in,
     for pages, cookies in ((STRANGERS_PAGES, []), (PAGES, [cookie_of(client, sign_in, root, address)])):
         context.add_cookies(cookies)
         page = context.new_page()
-        page.on("pageerror", script_faults.append)
+        page.on("pageerror", lambda error, found=script_faults: found.append(str(error)))
         for path in pages:
             page.goto(address + path, wait_until="load")
             faults |= {path: found} if (found := faults_of(page)) else {}
