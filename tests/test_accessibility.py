@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from werkzeug.serving import make_server
 
 from models import Item, db
@@ -99,12 +99,12 @@ def test_a_selection_is_made_by_shift_click_and_undone(chromium, address, client
     boxes = page.locator("input[data-item]")
     boxes.nth(0).click()
     boxes.nth(4).click(modifiers=["Shift"])
-    assert page.get_by_text("5 images chosen").is_visible()
+    expect(page.get_by_text("5 images chosen")).to_be_visible()
     page.get_by_label("New label").fill("tulip")
     page.get_by_role("button", name="Relabel").click()
-    assert page.get_by_text("5 images labelled tulip").is_visible()
+    expect(page.get_by_text("5 images labelled tulip")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
-    assert page.get_by_text("Taken back").is_visible()
+    expect(page.get_by_text("Taken back")).to_be_visible()
     context.close()
 
 
