@@ -103,7 +103,10 @@ def page(
         label = db.session.scalar(select(Label).filter_by(dataset_id=dataset.id, name=label))
         if label is None:
             return Page([], None, None, 0)
-    chosen, key = _choose(dataset, label, split)
+    total = _total(dataset, label, split)
+    if label == "" and not total:
+        return Page([], None, None, 0)  # instead of looking at every item in vain
+    chosen, key = choose(dataset, label, split)
     if before is not None:
         items = _fetch(chosen.where(key > before).order_by(key.asc()), size)[::-1]
         has_previous, has_next = len(items) > size, True
@@ -117,7 +120,7 @@ def page(
         items,
         items[-1].id if items and has_next else None,
         items[0].id if items and has_previous else None,
-        _total(dataset, label, split),
+        total,
     )
 
 
@@ -125,7 +128,7 @@ def _fetch(query: Select, size: int) -> list[Item]:
     return list(db.session.scalars(query.limit(size + 1)))
 
 
-def _choose(
+def choose(
     dataset: Dataset, label: Label | str | None, split: str | None
 ) -> tuple[Select, InstrumentedAttribute[int]]:
     """Return the items chosen, and the column to page by: the label's own index where there is a label."""

@@ -86,6 +86,7 @@ def _of_one_dataset(items: Iterable[Item]) -> tuple[list[Item], Dataset]:
     if len({item.dataset_id for item in items}) != 1:
         raise ChangeRefused("No image was chosen. Choose at least one.")
     dataset = db.session.get(Dataset, items[0].dataset_id)
+    db.session.flush()  # refreshing forgets what is not flushed
     db.session.refresh(dataset, with_for_update=True)
     return items, dataset
 
