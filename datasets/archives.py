@@ -122,7 +122,7 @@ def open_archive(path: str | Path, limits: Limits | None = None) -> Iterator[Arc
     Files that a system left there (`__MACOSX`, dot files, `Thumbs.db`) are not among the members.
 
     Raises:
-        ArchiveRefused: it is not a zip, or breaks one of the rules in docs/safety.md.
+        ArchiveRefused: it is not a zip, or breaks one of this module's rules; the message says which.
         FileNotFoundError: there is no such file.
     """
     limits = limits or Limits()

@@ -1,4 +1,4 @@
-"""Hostile images and zips, small and made in code: what each is, by name. See docs/safety.md."""
+"""Hostile images and zips, small and made in code: what each is, by name."""
 
 from __future__ import annotations
 
