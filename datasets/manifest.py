@@ -14,7 +14,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
@@ -163,6 +163,8 @@ def freeze_named(name: str, settings: config.Config) -> tuple[list[str], list[di
     engine = create_engine(settings.database_address)
     try:
         with engine.connect() as connection:
+            if not inspect(connection).has_table("datasets"):  # nothing was ever served from this instance
+                raise _no_dataset(name)
             dataset_id, task = _find_dataset(connection, name)
             root = settings.storage_address.removeprefix("file://")
             return freeze_rows(connection, dataset_id, task, lambda filename: f"{root}/images/{filename}")
@@ -178,11 +180,15 @@ def _find_dataset(connection: Connection, name: str) -> tuple[int, str]:
     rows = connection.execute(query, {"name": name}).all()
     exact = [row for row in rows if row.slug == name] or rows
     if not exact:
-        raise ManifestRefused(f"There is no file and no dataset {name!r}. Check the name on the first page.")
+        raise _no_dataset(name)
     if len(exact) > 1:
         slugs = ", ".join(row.slug for row in exact)
         raise ManifestRefused(f"Several datasets are named {name!r}. Say which: {slugs}.")
     return exact[0].id, exact[0].task
+
+
+def _no_dataset(name: str) -> ManifestRefused:
+    return ManifestRefused(f"There is no file and no dataset {name!r}. Check the name on the first page.")
 
 
 _ITEMS = """

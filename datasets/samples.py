@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 from functools import partial
 from importlib.metadata import distribution
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -29,6 +31,14 @@ def digits() -> list[SentFile]:
     ]
 
 
+def write_digits(folder: str | Path) -> None:
+    """Write every digit into a folder of class folders, as `python training.py --dataset` takes it."""
+    for sent in digits():
+        place = Path(folder, sent.label_names[0])
+        place.mkdir(parents=True, exist_ok=True)
+        (place / sent.name).write_bytes(sent.read())
+
+
 def _read_rows() -> np.ndarray:
     """Return uint8 (1797, 65): 64 greys from 0 to 16 and the digit.
 
@@ -45,3 +55,7 @@ def _as_png(greys: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    write_digits(sys.argv[1])

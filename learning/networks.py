@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -89,9 +91,27 @@ def save_keras(model: KerasModel, path: str | Path) -> None:
 
 
 def load_tensorflow_quietly() -> None:
-    """Import TensorFlow with its C++ log limited to errors; it otherwise fills standard error."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
+    """Import TensorFlow without its C++ chatter about the processor and a missing GPU.
+
+    TF_CPP_MIN_LOG_LEVEL quiets it once it is loaded; what it writes while loading goes to standard error
+    whatever one asks, so that is closed meanwhile. An import that fails still raises.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _standard_error_closed():
+        import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")
     logging.getLogger("absl").setLevel("ERROR")
+
+
+@contextmanager
+def _standard_error_closed() -> Iterator[None]:
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
