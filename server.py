@@ -17,10 +17,11 @@ import click
 from flask import Flask
 from flask_migrate import Migrate
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
 import config
 import web
-from datasets import datasets, names, sweep
+from datasets import datasets, names
 from jobs import backup, database, doctor, imports, leftovers, local, supervisor, training
 from learning.package import PackageDamaged
 from models import TASKS, Dataset, Import, ImportFile, Job, User, Version, db, now, prepare_engine
@@ -261,10 +262,8 @@ def examine(as_json: bool) -> None:
 def sweep_leftovers() -> None:
     """Delete what is past its keeping and what nothing refers to."""
     with _open().app_context():
-        count = sweep.sweep_rows() + leftovers.clear()
-        db.session.commit()  # bytes go once no row can come back to them
-        count += sweep.sweep_orphans()
-    click.echo(f"Deleted {count:,} files, folders and rows.")
+        count = leftovers.sweep()
+    click.echo(f"Deleted {count:,} rows, files and folders.")
 
 
 @commands.command("backup")
@@ -292,6 +291,8 @@ def main() -> None:
         commands()
     except REFUSALS as refused:
         sys.exit(f"Error: {refused}")
+    except DBAPIError as error:
+        sys.exit(f"Error: the database does not answer: {error.orig}.")
 
 
 if __name__ == "__main__":

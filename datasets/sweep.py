@@ -55,6 +55,7 @@ def find_orphans(age: timedelta = ORPHAN_AGE) -> Iterator[str]:
 def sweep_orphans(age: timedelta = ORPHAN_AGE) -> int:
     """Delete stored files that no row knows; return how many. To be called with nothing uncommitted."""
     orphans = list(find_orphans(age))
+    db.session.rollback()  # deleting may take long, and locks nobody out
     for path in orphans:
         storage.delete_path(path)
     return len(orphans)

@@ -63,6 +63,7 @@ def _embed(claim: queue.Claim, images: list[tuple[str, Opener]], is_ending: Call
     store = EmbeddingStore(settings.folder("embeddings"), prepared.identifier)
     teller = _Teller(claim, is_ending)
     embed_missing(prepared, store, images, on_progress=teller.tell, should_stop=teller.should_stop)
+    queue.report(claim, "embedding", *teller.progress)
     return not teller.is_stopped
 
 

@@ -1,4 +1,4 @@
-"""What nothing needs any more: run folders and uploads that no row knows, embed jobs long done."""
+"""Sweeping all that nothing needs any more: rows past their keeping, bytes and runs without a row."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from pathlib import Path
 from flask import current_app
 from sqlalchemy import delete, select
 
+from datasets import sweep as sweeping
 from jobs import runs
 from models import Import, Job, Run, db, now
+from utils import lock_file
 
 # A folder or file younger than this may be on its way into a row that is not committed yet.
 YOUNG_SECONDS = 3600
+SWEEP_SECONDS = 6 * 3600
 EMBED_JOBS_KEPT = timedelta(days=1)
 
 
@@ -24,11 +27,35 @@ def find() -> list[Path]:
     return [path for path in (*_unknown_runs(), *_unknown_uploads()) if _is_old(path)]
 
 
-def clear() -> int:
-    """Delete what `find` finds and the rows of embed jobs long done; return how many paths went."""
+def sweep() -> int:
+    """Delete what is past its keeping and what nothing refers to; return how many rows, files and folders.
+
+    It commits in between: bytes may only go once no row can come back to them.
+    """
+    count = sweeping.sweep_rows()
     done = now() - EMBED_JOBS_KEPT
     db.session.execute(delete(Job).where(Job.kind == "embed", Job.finished_at < done))
+    db.session.commit()
+    return count + sweeping.sweep_orphans() + _clear()
+
+
+def sweep_when_due() -> None:
+    """Sweep, unless that was done within the last six hours or is being done; a file's time remembers."""
+    path = current_app.config["PIGEONHOLE"].instance / "sweeping.lock"
+    is_due = not path.exists() or time.time() - path.stat().st_mtime > SWEEP_SECONDS
+    if not is_due:
+        return
+    try:
+        with lock_file(path, wait=False):
+            path.touch()
+            sweep()
+    except BlockingIOError:
+        return  # another worker is at it
+
+
+def _clear() -> int:
     paths = find()
+    db.session.rollback()  # deleting may take long, and locks nobody out
     for path in paths:
         if path.is_dir():
             shutil.rmtree(path)

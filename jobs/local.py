@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
-from jobs import embedding, imports, queue, run_lane
+from jobs import embedding, imports, leftovers, queue, run_lane
 from models import Job, db
 
 IDLE_SECONDS = 0.3  # between two looks at an empty queue
@@ -98,6 +98,16 @@ def _work_lane(shift: Shift, kinds: tuple[str, ...]) -> None:
     while not shift.ending.is_set():
         if not _try_work(shift, kinds):
             shift.ending.wait(IDLE_SECONDS)
+            if "embed" in kinds:
+                _sweep(shift)
+
+
+def _sweep(shift: Shift) -> None:
+    with shift.app.app_context():
+        try:
+            leftovers.sweep_when_due()
+        except (OperationalError, OSError) as error:
+            _tell(f"Sweeping failed ({error}); it is tried again later.")
 
 
 def _try_work(shift: Shift, kinds: tuple[str, ...], job_id: int | None = None) -> bool:

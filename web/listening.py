@@ -6,6 +6,9 @@ import socket
 from typing import Any
 
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from serving.warmup import warm_up
 
 try:
     from gunicorn.app.base import BaseApplication
@@ -75,6 +78,16 @@ def serve(app: Flask, listener: socket.socket, processes: int, threads: int) -> 
         "timeout": REQUEST_SECONDS,
         "graceful_timeout": ENDING_SECONDS,
         "control_socket_disable": True,
+        "post_worker_init": lambda worker: _warm_up(app),
         "loglevel": "warning",
     }
     Gunicorn(app, options).run()
+
+
+def _warm_up(app: Flask) -> None:
+    """Load what answers before the first request, in each process for itself."""
+    try:
+        with app.app_context():
+            warm_up()
+    except SQLAlchemyError as error:  # it answers all the same, and /readyz says what is wrong
+        app.logger.warning("Not warmed up: %s", error)
