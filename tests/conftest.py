@@ -20,6 +20,7 @@ from flask_wtf.csrf import generate_csrf
 import config
 import server
 from models import Dataset, Member, User, db
+from tests.trained import train
 
 PASSWORD = "correct horse battery"
 ROOT = Path(__file__).parents[1]
@@ -35,6 +36,12 @@ class Browser(FlaskClient):
         if has_app_context():  # not when it follows a redirect by itself
             db.session.commit()
         return contextvars.Context().run(super().open, *args, **options)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A version trained for real on coloured discs; `trained.install(app, dataset)` makes it live."""
+    return train(tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture

@@ -1,0 +1,137 @@
+"""The predict page, an answer's page and its JSON twin, and who may see them."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+import pytest
+
+from models import Member, Prediction, db
+from tests.trained import COLOURS, as_bytes, make_photo
+from web.pages.predict import describe
+
+ADDRESS = "/datasets/flowers/predict"
+RED = as_bytes(make_photo(COLOURS["red"], seed=7))
+
+
+@pytest.fixture
+def owner(app, client, sign_in, alice, dataset, trained):
+    trained.install(app, dataset)
+    return sign_in(client, alice)
+
+
+@pytest.fixture
+def stranger(app):
+    return app.test_client()
+
+
+def send(browser, image: bytes = RED, name: str = "photo.jpg"):
+    return browser.post(ADDRESS, data={"image": (io.BytesIO(image), name)})
+
+
+def ask(owner) -> str:
+    """Send a photo; return the address of its answer."""
+    answer = send(owner)
+    assert answer.status_code == 303
+    return answer.location
+
+
+@pytest.mark.trainer
+def test_a_photo_leads_to_its_answer(owner):
+    page = owner.get(ask(owner)).text
+    assert "<em>red</em>" in page
+    assert page.count("<h1") == 1
+
+
+@pytest.mark.trainer
+def test_the_answer_shows_a_chart_a_table_and_the_command(owner):
+    page = owner.get(ask(owner)).text
+    assert 'class="chart"' in page
+    assert all(f">{label}</th>" in page for label in COLOURS)
+    assert "Authorization: Bearer $PIGEONHOLE_TOKEN" in page
+    assert "-F image=@photo.jpg http://localhost/api/v1/datasets/flowers/predict" in page
+
+
+@pytest.mark.trainer
+def test_the_twin_is_the_json_of_the_same_call(owner):
+    address = ask(owner)
+    shown = re.search(r'<code id="json">(.*?)</code>', owner.get(address).text, re.DOTALL).group(1)
+    twin = owner.get(f"{address}.json")
+    assert json.loads(shown.replace("&#34;", '"')) == twin.json
+    assert twin.json["label"] == "red"
+
+
+@pytest.mark.trainer
+def test_a_public_dataset_shows_a_command_without_a_token(owner, dataset):
+    dataset.is_public = True
+    assert "PIGEONHOLE_TOKEN" not in owner.get(ask(owner)).text
+
+
+@pytest.mark.trainer
+@pytest.mark.parametrize("image", [b"", b"<html>", RED[:500]])
+def test_a_damaged_image_is_refused_by_name(owner, image):
+    answer = send(owner, image, "broken.jpg")
+    assert answer.status_code == 422
+    assert "broken.jpg: " in answer.text
+
+
+@pytest.mark.trainer
+def test_a_form_without_an_image_asks_for_one(owner):
+    answer = owner.post(ADDRESS, data={})
+    assert answer.status_code == 422
+    assert "Choose an image first" in answer.text
+
+
+@pytest.mark.trainer
+def test_an_answer_is_its_members_alone(owner, app, stranger, sign_in, charlie, bob, dataset):
+    address = ask(owner)
+    assert stranger.get(address).status_code == 302  # to sign in
+    assert sign_in(stranger, charlie).get(address).status_code == 404
+    db.session.add(Member(dataset=dataset, user=bob, role="viewer"))
+    assert sign_in(stranger, bob).get(address).status_code == 200
+
+
+@pytest.mark.trainer
+def test_a_public_predict_page_needs_no_account(owner, app, stranger, dataset):
+    dataset.is_public = True
+    page = stranger.get(ADDRESS)
+    assert page.status_code == 200
+    assert "Settings" not in page.text
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page.text).group(1)
+    sent = {"image": (io.BytesIO(RED), "a.jpg"), "csrf_token": token}
+    answer = stranger.post(ADDRESS, data=sent)
+    assert answer.status_code == 303
+    assert stranger.get(answer.location).status_code == 200
+    kept = db.session.scalar(db.select(Prediction))
+    assert stranger.get(f"/images/{kept.filename}").status_code == 200
+
+
+@pytest.mark.trainer
+def test_a_hostile_name_is_only_text(owner):
+    answer = send(owner, name='<script>alert(1)</script>".jpg')
+    assert "<script>alert" not in owner.get(answer.location).text
+
+
+def test_a_dataset_without_a_version_leads_to_training(client, sign_in, alice, dataset):
+    page = sign_in(client, alice).get(ADDRESS)
+    assert "No version can answer yet" in page.text
+
+
+def test_sending_to_a_dataset_without_a_version_is_a_conflict(client, sign_in, alice, dataset):
+    assert send(sign_in(client, alice)).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("shares", "words"),
+    [
+        ({"glass": 0.93, "metal": 0.07}, ("This is ", ["glass"], " — 93.0 %")),
+        ({"glass": 0.6, "metal": 0.4}, ("Probably ", ["glass"], " — 60.0 %")),
+        ({"glass": 0.45, "plastic": 0.4, "metal": 0.15}, ("Not sure: ", ["glass", "plastic"], "?")),
+    ],
+)
+def test_words_say_how_sure_it_is(shares, words):
+    label = next(iter(shares))
+    pairs = [{"label": name, "probability": share} for name, share in shares.items()]
+    assert describe({"label": label, "labels": [label], "probabilities": pairs}) == words

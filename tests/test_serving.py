@@ -1,0 +1,121 @@
+"""What answers for a version: loading, turns, warm-up, and files that are missing or damaged."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from models import db
+from serving import classifier, prediction, warmup
+from tests.trained import COLOURS, ROOT, as_bytes, make_photo
+from utils import ImageRefused
+
+pytestmark = pytest.mark.trainer
+
+
+@pytest.fixture
+def version(app, dataset, trained):
+    classifier.forget()
+    return trained.install(app, dataset)
+
+
+@pytest.mark.parametrize("label", COLOURS)
+def test_a_photo_it_has_not_seen_gets_its_label(version, label):
+    answer = prediction.predict(version, as_bytes(make_photo(COLOURS[label], seed=999)))
+    assert answer.labels == (label,)
+
+
+def test_probabilities_are_of_every_label_and_sorted(version):
+    answer = prediction.predict(version, as_bytes(make_photo(COLOURS["red"], seed=1)))
+    shares = [probability for _, probability in answer.probabilities]
+    assert {label for label, _ in answer.probabilities} == set(COLOURS)
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(1)
+
+
+def test_the_size_told_is_that_of_the_upright_image(version):
+    turned = as_bytes(make_photo(COLOURS["red"], seed=1, size=(320, 240)), orientation=6)
+    answer = prediction.predict(version, turned)
+    assert (answer.width, answer.height) == (240, 320)
+
+
+def test_a_damaged_image_is_refused(version):
+    whole = as_bytes(make_photo(COLOURS["red"], seed=1))
+    with pytest.raises(ImageRefused):
+        prediction.predict(version, whole[: len(whole) // 2])
+
+
+def test_a_missing_backbone_makes_the_version_unusable_and_says_so(app, version):
+    for file in app.config["PIGEONHOLE"].folder("backbones").glob("*.tflite"):
+        file.unlink()
+    with pytest.raises(classifier.VersionUnusable, match=r"backbone file .* is missing"):
+        prediction.predict(version, as_bytes(make_photo(COLOURS["red"], seed=1)))
+
+
+def test_a_damaged_backbone_is_never_opened(app, version):
+    for file in app.config["PIGEONHOLE"].folder("backbones").glob("*.tflite"):
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.unlink()  # a link to the others' file
+        file.write_bytes(content)
+    with pytest.raises(classifier.VersionUnusable, match="is damaged"):
+        prediction.predict(version, as_bytes(make_photo(COLOURS["red"], seed=1)))
+
+
+def test_a_missing_package_makes_the_version_unusable(app, version):
+    (app.config["PIGEONHOLE"].folder("runs") / version.run.folder / "package" / "head.npz").unlink()
+    with pytest.raises(classifier.VersionUnusable, match="package is missing or damaged"):
+        prediction.predict(version, as_bytes(make_photo(COLOURS["red"], seed=1)))
+
+
+def test_many_threads_get_the_answer_that_one_gets(app, version):
+    engine = classifier.find(version)
+    pixels = [np.full((224, 224, 3), value, np.uint8) for value in (0, 60, 120, 180)]
+    alone = [engine.probabilities(one) for one in pixels]
+    together: dict[int, list] = {}
+
+    def ask(place: int) -> None:
+        together[place] = [engine.probabilities(one) for one in pixels]
+
+    threads = [threading.Thread(target=ask, args=(place,)) for place in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(np.array_equal(alone, seen) for seen in together.values())
+    assert len(together) == 6
+
+
+def test_a_full_line_turns_the_next_one_away():
+    line = classifier.Line(embedder=None, places=1)
+    with line.place(), pytest.raises(classifier.Busy), line.place():
+        pass
+    with line.place():  # and is open again afterwards
+        pass
+
+
+def test_warming_up_passes_over_a_version_it_cannot_load(app, version):
+    (app.config["PIGEONHOLE"].folder("runs") / version.run.folder / "package" / "package.json").unlink()
+    warmup.warm_up()
+
+
+def test_predicting_imports_neither_tensorflow_nor_scikit_learn(app, version):
+    script = f"""
+import sys, config, server
+from models import Version, db
+from serving import prediction
+from tests.trained import COLOURS, as_bytes, make_photo
+app = server.create_app(config.load({str(app.config["PIGEONHOLE"].instance)!r}))
+with app.app_context():
+    prediction.predict(db.session.get(Version, {version.id}), as_bytes(make_photo(COLOURS["red"], seed=1)))
+print([name for name in ("tensorflow", "keras", "sklearn") if name in sys.modules])
+"""
+    db.session.commit()  # lets go of the lock that another process waits for
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
