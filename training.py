@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -57,8 +58,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; return the exit status: 0 done, 1 failed, 2 wrong use."""
     options = _parse(arguments)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _terminated.set())
     try:
         return _do(options)
     except WrongUse as error:
@@ -98,6 +97,8 @@ def _do(options: argparse.Namespace) -> int:
     folder = options.run or _create_run(options)
     if not (folder / "settings.json").exists():
         raise WrongUse(f"{folder} is not a run folder: it has no settings.json.")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _note_the_wish_to_end)
     result = run(folder, options.resume, keep_log=options.run is None)
     if result["state"] != "finished":
         print(result["message"], file=sys.stderr)
@@ -196,6 +197,7 @@ def _train(folder: Path) -> None:
     spec = exports.describe(settings["dataset"], labels, prepared, outcome.head, outcome.metrics, about)
     exports.write_package(folder / "package", spec, outcome.head)
     _settle(folder, spec, len(items), refused)
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     print(tables.write(settings["dataset"], outcome.metrics, str(folder / "package")), flush=True)
 
 
@@ -323,6 +325,14 @@ def _logging_to(path: Path | None) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         handler.close()
+
+
+def _note_the_wish_to_end(number: int, _: Any) -> None:
+    """Let the run end at its next step; a second signal ends it at once."""
+    if _terminated.is_set():
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    _terminated.set()
 
 
 def _end_by_signal() -> int:
