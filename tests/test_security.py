@@ -14,7 +14,8 @@ from models import Token, db
 from web import tokens
 from web.access import public
 from web.auth import token_required
-from web.security import limits, read_json
+from web.inputs import read_json
+from web.limits import limits
 
 JSON = {"content_type": "application/json"}
 

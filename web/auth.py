@@ -188,8 +188,3 @@ def token_required(scope: str) -> Callable[[View], View]:
 def count_users() -> int:
     """Return how many users there are."""
     return db.session.scalar(select(func.count(User.id)))
-
-
-def has_admin() -> bool:
-    """Whether an enabled administrator exists."""
-    return bool(db.session.scalar(select(User.id).filter_by(is_admin=True, is_enabled=True).limit(1)))

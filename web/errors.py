@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-from typing import Any
 
 from flask import Flask, Response, current_app, jsonify, redirect, render_template, request, url_for
 from sqlalchemy.exc import OperationalError
@@ -136,8 +135,3 @@ def _answer_unexpected(error: Exception) -> AnyResponse:
         raise error
     logger.exception("%s %s failed", request.method, request.path, exc_info=error)
     return _answer(InternalServerError(original_exception=error))
-
-
-def describe(status: int) -> dict[str, Any]:
-    """Return the code, title and advice of a status (the API's documentation shows them)."""
-    return dict(zip(("code", "title", "advice"), ERRORS[status], strict=True))

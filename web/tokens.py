@@ -68,11 +68,6 @@ def list_tokens(user: User) -> list[Token]:
     return list(db.session.scalars(mine))
 
 
-def revoke_all(user: User) -> None:
-    """Revoke every token of the user."""
-    db.session.execute(update(Token).filter_by(user_id=user.id, revoked_at=None).values(revoked_at=now()))
-
-
 def is_use_worth_noting(token: Token) -> bool:
     """Whether the token's last use was written longer ago than a minute."""
     return token.last_used_at is None or now() - token.last_used_at > USE_INTERVAL

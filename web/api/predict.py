@@ -15,7 +15,8 @@ from web.access import get_dataset
 from web.answers import Outcome, answer_all, find_version
 from web.auth import authenticate_token
 from web.errors import api_error
-from web.security import limits, read_json, read_number
+from web.inputs import read_json, read_number
+from web.limits import limits
 
 blueprint = Blueprint("api_predict", __name__, url_prefix="/api/v1")
 

@@ -22,7 +22,7 @@ from models import Invitation, Token, User, db, now
 from web import auth, invitations, tokens
 from web.access import get_user, public
 from web.forms import AcceptForm, LoginForm, PasswordForm, SetupForm, TokenForm
-from web.security import local_address
+from web.inputs import local_address
 from web.transactions import start_reading
 
 blueprint = Blueprint("account", __name__)

@@ -15,7 +15,7 @@ from jobs.imports import start_import
 from models import ROLES, SPLITS, Dataset, db
 from web.access import get_dataset, get_user
 from web.forms import DatasetForm, DatasetSettingsForm, MemberForm
-from web.security import read_number
+from web.inputs import read_number
 
 blueprint = Blueprint("datasets", __name__, url_prefix="/datasets")
 DIGITS_NAME = "Handwritten digits"

@@ -10,7 +10,7 @@ from models import Dataset, Item, db
 from utils import ImageRefused
 from web.access import get_user, has_role, public
 from web.answers import get_prediction
-from web.security import limits
+from web.limits import limits
 
 blueprint = Blueprint("images", __name__)
 

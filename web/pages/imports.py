@@ -21,7 +21,8 @@ from models import OUTCOMES, Dataset, Import, ImportFile, db
 from web import uploads, work
 from web.access import get_dataset, get_user
 from web.errors import wants_json
-from web.security import limits, read_number
+from web.inputs import read_number
+from web.limits import limits
 
 blueprint = Blueprint("imports", __name__, url_prefix="/datasets/<slug>/imports")
 

@@ -10,8 +10,8 @@ from datasets import datasets, editing
 from datasets.editing import ChangeRefused, NameRefused
 from models import Change, Dataset, Item, db
 from web.access import get_dataset, get_user
+from web.inputs import local_address
 from web.pages.datasets import read_filters
-from web.security import local_address
 
 blueprint = Blueprint("items", __name__, url_prefix="/datasets/<slug>")
 MAX_CHOSEN = 500  # more than any page shows

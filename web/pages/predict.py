@@ -12,7 +12,7 @@ from utils import ImageRefused
 from web import charts
 from web.access import get_dataset, get_user, has_role, public
 from web.answers import answer_all, find_version, get_prediction
-from web.security import limits
+from web.limits import limits
 
 blueprint = Blueprint("predict", __name__)
 

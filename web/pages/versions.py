@@ -17,7 +17,7 @@ from serving import evaluations
 from web import charts, figures, readiness, work
 from web.access import get_dataset
 from web.answers import find_version
-from web.security import read_number
+from web.inputs import read_number
 from web.zips import stream_folder
 
 blueprint = Blueprint("versions", __name__, url_prefix="/datasets/<slug>/versions")

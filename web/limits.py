@@ -1,0 +1,54 @@
+"""What one view takes: how large a body, how many requests a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import current_app, request
+
+from config import Config
+from web.access import View
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one view takes: `body` names a setting in bytes, `rate` is request, upload, predict or images."""
+
+    body: str = "MAX_BODY"
+    rate: str = "request"
+    is_reading: bool = False
+
+
+def limits(body: str = "MAX_BODY", rate: str = "request", is_reading: bool = False) -> Callable[[View], View]:
+    """Declare what a view takes: put it under the route's line.
+
+    Args:
+        body: the setting (bytes) that bounds the request body, such as "MAX_ZIP"; above it 413.
+        rate: request, upload, predict or images (see `requests_a_minute`); above it 429 with Retry-After.
+        is_reading: keep even a POST in a reading transaction, for views that work long before they write.
+    """
+
+    def declare(view: View) -> View:
+        view.limits = Limits(body, rate, is_reading)
+        return view
+
+    return declare
+
+
+def limits_of_request() -> Limits:
+    """Return what the view of this request has declared."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "limits", Limits())
+
+
+def requests_a_minute(settings: Config, is_stranger: bool) -> int:
+    """Return how many requests of this request's kind one user or address may make in a minute."""
+    rates = {
+        "request": settings.request_rate,
+        "upload": settings.upload_rate,
+        "predict": settings.predict_rate_anonymous if is_stranger else settings.predict_rate_token,
+        # A page shows sixty thumbnails, so they get a rate of their own.
+        "images": settings.request_rate * 60,
+    }
+    return rates[limits_of_request().rate]
