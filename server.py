@@ -105,9 +105,11 @@ def _end_by_signal() -> threading.Event:
 
 
 def _print_setup_link(app: Flask, address: str) -> None:
-    """Print a fresh one-time link to make the first administrator, while there is no user."""
+    """Print a fresh one-time link to make the first administrator, while there is no user; warn of SQLite."""
     hours = app.config["PIGEONHOLE"].setup_link_hours
     with app.app_context():
+        if risk := database.describe_sqlite_risk():
+            click.echo(risk, err=True)
         link = invitations.make_setup_link()
         db.session.commit()
         if link:

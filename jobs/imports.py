@@ -58,6 +58,8 @@ def work_through(claim: queue.Claim, is_ending: Callable[[], bool]) -> None:
         queue.ClaimLost: another worker has taken the job over.
     """
     import_ = db.session.scalar(select(Import).where(Import.job_id == claim.job_id))
+    if import_ is None:
+        raise queue.ClaimLost("The import was deleted.")
     try:
         state, message = _take_batches(claim, import_, is_ending), None
     except (ArchiveRefused, StorageFull) as refused:

@@ -46,6 +46,8 @@ def do_run(claim: queue.Claim, is_ending: Callable[[], bool]) -> None:
 
 def _find_run(claim: queue.Claim) -> tuple[int, Path]:
     run = db.session.scalar(select(Run).where(Run.job_id == claim.job_id))
+    if run is None:
+        raise queue.ClaimLost("The run was deleted.")
     found = run.id, training.folder_of(run)
     db.session.rollback()  # nothing is held while the trainer works
     return found

@@ -166,6 +166,17 @@ def test_a_worker_asked_to_end_ends_its_trainer_and_gives_the_run_back(run, star
 
 
 @pytest.mark.trainer
+def test_a_run_is_cancelled_while_it_trains(run, start_worker):
+    folder = training.folder_of(run)
+    db.session.commit()
+    start_worker()
+    wait_until(lambda: find_trainers(folder), what="the trainer")
+    look(lambda: (training.cancel(run), db.session.commit()))
+    wait_until(lambda: state_of(run.job) == "cancelled", what="the cancellation")
+    assert find_trainers(folder) == []
+
+
+@pytest.mark.trainer
 def test_a_killed_worker_takes_its_trainer_along_and_the_next_exports_the_version(run, start_worker):
     folder = training.folder_of(run)
     db.session.commit()
