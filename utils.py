@@ -206,6 +206,7 @@ def make_view(image: Image.Image, max_side: int) -> bytes:
         image.load()
         view = _flatten_onto_white(ImageOps.exif_transpose(image))
     view.thumbnail((max_side, max_side), Image.Resampling.BICUBIC)
+    view.info.clear()  # Pillow would write a JPEG's comment and a PNG's colour profile again
     view.save(buffer, kind, quality=88)
     return buffer.getvalue()
 
