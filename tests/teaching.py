@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 
 import numpy as np
-from PIL import Image
 
 from datasets import intake
 from jobs import runs, training
 from learning import evaluation
 from learning.package import FORMAT, FORMAT_VERSION, write_spec
 from models import Dataset, Run, Version, db, now
-
-COLOURS = {"blue": (30, 30, 200), "red": (200, 30, 30)}
-
-
-def photo(colour: tuple[int, int, int], seed: int) -> bytes:
-    """A small JPEG, different for every seed."""
-    noise = np.random.default_rng(seed).integers(0, 40, (48, 48, 3))
-    buffer = io.BytesIO()
-    Image.fromarray((noise + colour).clip(0, 255).astype("uint8")).save(buffer, "JPEG")
-    return buffer.getvalue()
+from tests.photos import COLOURS, photo
 
 
 def teach(dataset: Dataset, count: int = 6) -> None:

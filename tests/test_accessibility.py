@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import expect
 
 from models import Item, db
-from tests.house import browser_path
+from tests.house import chromium, listening
 from tests.test_datasets_pages import add_items, make_member
 from web import invitations, tokens
 
@@ -33,15 +30,10 @@ LOOKS = [("light", 1440), ("dark", 360)]
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def browser():
     """A browser."""
-    path = browser_path()
-    if path is None:
-        pytest.skip("no Chromium is installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -56,10 +48,8 @@ def address(app, dataset, root, bob):
     invitations.invite("dora")
     db.session.commit()
     assert db.session.get(Item, 1)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with listening(app) as address:
+        yield address
 
 
 def cookie_of(client, sign_in, user, address):
@@ -77,8 +67,8 @@ def faults_of(page) -> list[str]:
 
 
 @pytest.mark.parametrize(("theme", "width"), LOOKS)
-def test_every_page_is_readable_by_everybody(chromium, address, client, sign_in, root, theme, width):
-    context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=theme)
+def test_every_page_is_readable_by_everybody(browser, address, client, sign_in, root, theme, width):
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=theme)
     faults, script_faults = {}, []
     for pages, cookies in ((STRANGERS_PAGES, []), (PAGES, [cookie_of(client, sign_in, root, address)])):
         context.add_cookies(cookies)
@@ -91,8 +81,8 @@ def test_every_page_is_readable_by_everybody(chromium, address, client, sign_in,
     assert (faults, script_faults) == ({}, [])
 
 
-def test_a_selection_is_made_by_shift_click_and_undone(chromium, address, client, sign_in, root):
-    context = chromium.new_context()
+def test_a_selection_is_made_by_shift_click_and_undone(browser, address, client, sign_in, root):
+    context = browser.new_context()
     context.add_cookies([cookie_of(client, sign_in, root, address)])
     page = context.new_page()
     page.goto(f"{address}/datasets/flowers/?label=rose")
@@ -108,8 +98,8 @@ def test_a_selection_is_made_by_shift_click_and_undone(chromium, address, client
     context.close()
 
 
-def test_the_theme_is_remembered(chromium, address):
-    context = chromium.new_context(color_scheme="light")
+def test_the_theme_is_remembered(browser, address):
+    context = browser.new_context(color_scheme="light")
     page = context.new_page()
     page.goto(address)
     switch = page.locator("[data-theme-switch]")

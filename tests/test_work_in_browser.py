@@ -1,0 +1,141 @@
+"""Adding images, runs and versions in a real browser: what the scripts do, and that everybody can read it."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from sqlalchemy import select
+
+from jobs import runs, training
+from models import Import, Item, db
+from tests.house import chromium, listening
+from tests.photos import COLOURS, photo
+from tests.teaching import finish, start, teach
+from tests.test_accessibility import LOOKS, cookie_of, faults_of
+
+pytestmark = pytest.mark.browser
+DATASET = "/datasets/flowers"
+DROP = """([name, content]) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name, {type: "image/jpeg"}));
+  document.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def address(app, dataset):
+    """Where the application listens."""
+    with listening(app) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser, address, client, sign_in, alice):
+    """A page of alice's, with what its scripts complained of in `page.faults`."""
+    context = browser.new_context()
+    context.add_cookies([cookie_of(client, sign_in, alice, address)])
+    page = context.new_page()
+    page.faults = []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and page.faults.append(message.text))
+    yield page
+    context.close()
+
+
+@pytest.mark.parametrize(("theme", "width"), LOOKS)
+def test_the_pages_of_work_are_readable_by_everybody(page, address, dataset, theme, width):
+    teach(dataset)
+    finish(start(dataset), proven=("litert", "keras"))
+    waiting = start(dataset).folder
+    db.session.add(Import(dataset_id=dataset.id, kind="zip", source="flowers.zip"))
+    db.session.commit()
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=theme)
+    faults = {}
+    paths = ("/imports/", "/imports/1", "/runs/", f"/runs/{waiting}", "/versions/", "/versions/1")
+    for path in (*paths, "/versions/1/items"):
+        page.goto(f"{address}{DATASET}{path}", wait_until="load")
+        faults |= {path: found} if (found := faults_of(page)) else {}
+    assert (faults, page.faults) == ({}, [])
+
+
+def test_a_chosen_folder_gives_its_labels_and_the_report_follows(page, address, tmp_path):
+    for label, colour in COLOURS.items():
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for seed in range(3):
+            (tmp_path / "photos" / label / f"{seed}.jpg").write_bytes(photo(colour, seed))
+    page.goto(f"{address}{DATASET}/imports/")
+    page.set_input_files("#folder", tmp_path / "photos")
+    page.get_by_role("button", name="Add photos").click()
+    page.wait_for_url("**/imports/1")
+    items = db.session.scalars(select(Item)).all()
+    assert {label.name for item in items for label in item.labels} == {"red", "blue"}
+    assert len(items) == 6
+
+
+def test_a_dropped_photo_goes_under_the_label_written_in_the_field(page, address):
+    page.goto(f"{address}{DATASET}/imports/")
+    page.get_by_label("Label for all of them").fill("daisy")
+    page.evaluate(DROP, ["a.jpg", base64.b64encode(photo((9, 9, 9), 1)).decode()])
+    page.wait_for_url("**/imports/1")
+    assert [label.name for label in db.session.scalars(select(Item)).one().labels] == ["daisy"]
+
+
+def test_a_refused_photo_is_named_on_the_page_at_once(page, address):
+    page.goto(f"{address}{DATASET}/imports/")
+    page.evaluate(DROP, ["bad.jpg", base64.b64encode(b"no image").decode()])
+    page.get_by_text("bad.jpg: This is not").wait_for()
+    assert page.get_by_text("1 refused").is_visible()
+
+
+def test_a_run_moves_without_reloading_and_leads_to_its_version(page, address, dataset):
+    teach(dataset)
+    run = start(dataset)
+    page.goto(f"{address}{DATASET}/runs/{run.folder}")
+    runs.report(training.folder_of(run), "embedding", 3, 12)
+    page.get_by_text("3 of 12").wait_for()
+    finish(run)
+    page.wait_for_url("**/versions/1")
+    assert page.locator("h1").inner_text().startswith("Version 1")
+
+
+def test_a_tap_on_a_cell_opens_its_images_in_either_theme(page, address, dataset):
+    teach(dataset)
+    version = finish(start(dataset))
+    page.goto(f"{address}{DATASET}/versions/1")
+    page.wait_for_function("globalThis.Bokeh?.documents.length === 1")
+    page.evaluate("document.documentElement.dataset.bsTheme = 'dark'")
+    page.wait_for_function("globalThis.Bokeh.documents.at(-1).get_model_by_name('cells')")
+    page.wait_for_timeout(300)
+    wrong = [version.labels.index("red"), version.labels.index("blue")]
+    page.evaluate(
+        """([is, said]) => {
+          const source = globalThis.Bokeh.documents.at(-1).get_model_by_name("cells");
+          const row = [...source.get_column("true")].findIndex(
+            (value, place) => value === is && source.get_column("predicted")[place] === said);
+          source.selected.indices = [row];
+        }""",
+        wrong,
+    )
+    page.get_by_role("heading", name="“red” taken for “blue”").wait_for()
+    assert page.faults == []
+
+
+def test_a_table_is_sorted_by_a_press_on_its_head(page, address, dataset):
+    teach(dataset)
+    finish(start(dataset))
+    page.goto(f"{address}{DATASET}/versions/1")
+    page.get_by_role("button", name="Recall").click()
+    table = page.locator("[data-sortable]")
+    assert table.locator("tbody tr th").all_inner_texts() == ["red", "blue"]
+    page.get_by_role("button", name="Recall").click()
+    assert table.locator("tbody tr th").all_inner_texts() == ["blue", "red"]
