@@ -132,6 +132,13 @@ def test_a_zip_waits_for_the_worker_and_its_page_says_so(owner, settings):
     assert "data-progress=" in page.text
 
 
+def test_a_waiting_zip_can_be_cancelled(owner):
+    address = add_zip(owner, zipped(rose__1=picture())).json["url"]
+    assert owner.post(f"{address}/cancel").status_code == 303
+    assert db.session.scalars(select(Import)).one().job.state == "cancelled"
+    assert "Cancelled" in owner.get(address).text
+
+
 def test_a_zip_without_scripts_leads_to_its_page(owner):
     answer = add_zip(owner, zipped(rose__1=picture()), headers={})
     assert answer.status_code == 303

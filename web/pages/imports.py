@@ -16,6 +16,7 @@ from datasets.archives import ArchiveRefused
 from datasets.checking import SentFile
 from datasets.names import NameRefused, clean_name, make_inert
 from datasets.rows import Taken, add_rows
+from jobs import queue
 from jobs.imports import request_embedding, start_import
 from models import OUTCOMES, Dataset, Import, ImportFile, db
 from web import uploads, work
@@ -94,6 +95,18 @@ def progress(slug: str, import_id: int) -> Response:
     """The same as numbers, for the page to follow."""
     dataset = get_dataset(slug)
     return jsonify(_progress(dataset, _find_import(dataset, import_id)))
+
+
+@blueprint.post("/<int:import_id>/cancel")
+def cancel(slug: str, import_id: int) -> Response:
+    """Ask an import to end; what came in stays."""
+    dataset = get_dataset(slug, "editor")
+    import_ = _find_import(dataset, import_id)
+    if import_.job is None:
+        abort(409, "This import has ended already.")
+    queue.ask_to_stop(import_.job)
+    db.session.commit()
+    return redirect(url_for("imports.show", slug=slug, import_id=import_id), 303)
 
 
 def _sent_files(field: str, advice: str) -> list[FileStorage]:
