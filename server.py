@@ -133,15 +133,12 @@ def create_user(name: str, admin: bool) -> None:
     with _open().app_context():
         if auth.find_user(name):
             raise click.ClickException(f"There is a user {name} already.")
-        password = os.environ.get("PIGEONHOLE_PASSWORD") or _ask_password()
+        password = os.environ.get("PIGEONHOLE_PASSWORD")
+        password = password or click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         user = User(name=name.strip(), password_hash=auth.hash_password(password), is_admin=admin)
         db.session.add(user)
         db.session.commit()
         click.echo(f"Made the user {user.name}.")
-
-
-def _ask_password() -> str:
-    return click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
 
 
 @commands.command()

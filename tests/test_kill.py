@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,26 @@ from sqlalchemy import func, select
 
 import config
 import server
+from datasets import sweep
 from jobs import database, doctor, imports, local, runs, training
 from models import Item, Job, db
 from tests.house import environment, wait_until
 from tests.photos import write_zip
 
 ROOT = Path(__file__).parents[1]
+
+# What a web process does with every image sent, over and over; each number printed was acknowledged.
+DOOR = """
+import server
+from datasets import intake
+from models import Dataset, db
+from tests.photos import photo
+with server.create_app().app_context():
+    for number in range(100_000):
+        intake.take(db.session.query(Dataset).one(), f"{number}.jpg", photo((0, 0, 0), number))
+        db.session.commit()
+        print(number, flush=True)
+"""
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks processes up in /proc")
 
@@ -130,6 +145,19 @@ def problems():
 
 def count_items():
     return look(lambda: db.session.scalar(select(func.count(Item.id))))
+
+
+@pytest.mark.parametrize("least", [1, 20])
+def test_uploads_survive_the_death_of_the_process_that_takes_them(dataset, settings, least):
+    command = [sys.executable, "-c", DOOR]
+    door = subprocess.Popen(command, cwd=ROOT, env=environment(settings.instance), stdout=subprocess.PIPE)
+    acknowledged = [int(door.stdout.readline()) for _ in range(least)]
+    door.kill()
+    acknowledged += [int(line) for line in door.communicate()[0].splitlines()]
+    assert count_items() >= len(acknowledged)
+    assert problems() == []  # no row without bytes
+    look(lambda: sweep.sweep_orphans(age=timedelta(seconds=-1)))
+    assert len(list((settings.instance / "storage" / "images").iterdir())) == count_items()
 
 
 @pytest.mark.parametrize("least", [1, 200])
