@@ -169,6 +169,7 @@ def test_a_viewer_sees_no_buttons_that_change(client, sign_in, dataset, bob):
     assert shown(page)
     assert "Relabel" not in page
     assert "Edit labels" not in page
+    assert "Add images" not in page
 
 
 # Settings and members

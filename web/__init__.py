@@ -57,4 +57,3 @@ def register(app: Flask) -> None:
         security.csrf.exempt(module.blueprint)
         app.register_blueprint(module.blueprint)
     app.jinja_env.globals["can"] = access.can
-    app.jinja_env.globals["has_page"] = lambda endpoint: endpoint in app.view_functions

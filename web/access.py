@@ -51,13 +51,19 @@ def role_of(user: User | None, dataset: Dataset) -> str | None:
 
 def has_role(user: User | None, dataset: Dataset, role: str) -> bool:
     """Whether the user has at least this role on the dataset."""
-    theirs = role_of(user, dataset)
+    return _is_enough(role_of(user, dataset), role)
+
+
+def _is_enough(theirs: str | None, role: str) -> bool:
     return theirs is not None and ROLES.index(theirs) >= ROLES.index(role)
 
 
 def can(dataset: Dataset, role: str) -> bool:
     """Whether the user who asks has at least this role (templates show or leave out buttons by it)."""
-    return has_role(get_user(), dataset, role)
+    roles = g.setdefault("roles", {})  # a page asks many times
+    if dataset.id not in roles:
+        roles[dataset.id] = role_of(get_user(), dataset)
+    return _is_enough(roles[dataset.id], role)
 
 
 def get_dataset(slug: str, role: str = "viewer", allow_public: bool = False) -> Dataset:
