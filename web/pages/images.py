@@ -37,13 +37,13 @@ def thumbnail(filename: str) -> Response:
 
 
 def _authorise(filename: str) -> None:
-    """Abort with 404 unless it is an item of the user's datasets, or a prediction they may see."""
+    """Abort with 404 (401 for strangers) unless it is an item of the user's, or a prediction they may see."""
     query = select(Dataset).join(Item, Item.dataset_id == Dataset.id).where(Item.filename == filename)
     dataset = db.session.scalar(query)
     if dataset is None:
         get_prediction(filename)
-    elif not has_role(get_user(), dataset, "viewer"):
-        abort(404)
+    elif not has_role(user := get_user(), dataset, "viewer"):
+        abort(404 if user else 401)
 
 
 def _answer(tag: str, read) -> Response:

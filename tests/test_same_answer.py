@@ -1,0 +1,119 @@
+"""One pixel path: page, API, command line, package in LiteRT and package in Keras give the same answer.
+
+The most reported fault of tools of this kind is an export that disagrees with the app.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from learning.package import NetworkClassifier
+from models import db
+from tests.trained import COLOURS, ROOT, as_bytes, make_photo
+from utils import center_crop, open_image
+from web import tokens
+
+pytestmark = pytest.mark.trainer
+TOLERANCE = 1e-5
+
+BY_KERAS = """
+import json, sys
+import keras, numpy as np
+from learning.heads import softmax
+from utils import center_crop, open_image
+folder, *paths = sys.argv[1:]
+spec = json.load(open(folder + "/package.json"))
+model = keras.models.load_model(folder + "/model.keras", compile=False)
+answers = {}
+for path in paths:
+    pixels = center_crop(open_image(path), spec["input_size"])[np.newaxis].astype(np.float32)
+    logits = np.asarray(model(pixels, training=False))[0].astype(np.float64)
+    answers[path] = dict(zip(spec["labels"], softmax(logits / spec["temperature"]).tolist()))
+print(json.dumps(answers))
+"""
+
+
+def make_kinds() -> dict[str, bytes]:
+    """Return one photo in the five forms that tools of this kind get wrong."""
+    photo = make_photo(COLOURS["green"], seed=5, size=(400, 300))
+    see_through = photo.copy()
+    see_through.putalpha(Image.linear_gradient("L").resize(photo.size))
+    return {
+        "turned.jpg": as_bytes(photo, orientation=6, quality=90),
+        "see_through.png": as_bytes(see_through, "PNG"),
+        "grey.jpg": as_bytes(photo.convert("L")),
+        "print.jpg": as_bytes(photo.convert("CMYK"), quality=90),
+        "palette.gif": as_bytes(photo.quantize(64), "GIF"),
+    }
+
+
+@pytest.fixture
+def kinds(tmp_path):
+    """The five forms as files: {path: bytes}."""
+    files = {tmp_path / name: content for name, content in make_kinds().items()}
+    for path, content in files.items():
+        path.write_bytes(content)
+    return files
+
+
+@pytest.fixture
+def by_package(trained, kinds):
+    """What the whole network in the package says, with nothing else beside it."""
+    network = NetworkClassifier(trained.package)
+    answers = {}
+    for path, content in kinds.items():
+        found = network.probabilities(center_crop(open_image(content), network.spec["input_size"]))
+        answers[path] = dict(zip(network.spec["labels"], found.tolist(), strict=True))
+    return answers
+
+
+def as_shares(answer: dict) -> dict[str, float]:
+    return {entry["label"]: entry["probability"] for entry in answer["probabilities"]}
+
+
+def assert_same(answers: dict, by_package: dict) -> None:
+    for path, shares in by_package.items():
+        assert answers[path] == pytest.approx(shares, abs=TOLERANCE), path.name
+
+
+def test_the_page_says_what_the_package_says(
+    app, client, sign_in, alice, dataset, trained, kinds, by_package
+):
+    trained.install(app, dataset)
+    browser, answers = sign_in(client, alice), {}
+    for path, content in kinds.items():
+        sent = browser.post("/datasets/flowers/predict", data={"image": (io.BytesIO(content), path.name)})
+        answers[path] = as_shares(browser.get(f"{sent.location}.json").json)
+    assert_same(answers, by_package)
+
+
+def test_the_api_says_what_the_package_says(app, client, alice, dataset, trained, kinds, by_package):
+    trained.install(app, dataset)
+    _, text = tokens.make_token(alice, "test", ["predict"])
+    db.session.commit()
+    body = {"images": [base64.b64encode(content).decode() for content in kinds.values()]}
+    headers = {"Authorization": f"Bearer {text}"}
+    answer = client.post("/api/v1/datasets/flowers/predict", json=body, headers=headers)
+    shares = [as_shares(one) for one in answer.json["predictions"]]
+    assert_same(dict(zip(kinds, shares, strict=True)), by_package)
+
+
+def test_keras_says_what_the_package_says(trained, kinds, by_package):
+    command = [sys.executable, "-c", BY_KERAS, str(trained.package), *map(str, kinds)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert_same({path: said[str(path)] for path in kinds}, by_package)
+
+
+def test_the_command_line_says_what_the_package_says(trained, kinds, by_package):
+    command = [sys.executable, "server.py", "predict", "--package", str(trained.package), "--json"]
+    done = subprocess.run([*command, *map(str, kinds)], cwd=ROOT, capture_output=True, text=True, check=True)
+    said = json.loads(done.stdout.splitlines()[-1])["predictions"]
+    assert_same({path: as_shares(one) for path, one in zip(kinds, said, strict=True)}, by_package)
