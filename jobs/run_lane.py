@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from flask import current_app
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from jobs import queue, runs, trainers, training
 from jobs.embedding import request_embedding
@@ -71,7 +73,7 @@ def _watch(
             if is_ending() or (reason := limits.exceeded()):
                 return None if is_ending() else reason
             if time.monotonic() > next_report:
-                _report(claim, run_id, folder)
+                _report_if_possible(claim, run_id, folder)
                 next_report = time.monotonic() + REPORT_SECONDS
             time.sleep(LOOK_SECONDS)
         return None
@@ -110,6 +112,15 @@ class Limits:
 
 def _is_working(folder: Path, process: subprocess.Popen | None) -> bool:
     return runs.is_alive(folder) if process is None else process.poll() is None
+
+
+def _report_if_possible(claim: queue.Claim, run_id: int, folder: Path) -> None:
+    """Report; a database that is busy or away ends no training, and is told the next time."""
+    try:
+        _report(claim, run_id, folder)
+    except OperationalError as error:
+        db.session.rollback()
+        print(f"Progress was not written ({error.orig}).", file=sys.stderr, flush=True)
 
 
 def _report(claim: queue.Claim, run_id: int, folder: Path) -> None:
