@@ -18,7 +18,7 @@ from utils import lock_file
 
 # A folder or file younger than this may be on its way into a row that is not committed yet.
 YOUNG_SECONDS = 3600
-SWEEP_SECONDS = 6 * 3600
+SWEEP_SECONDS = 3600
 EMBED_JOBS_KEPT = timedelta(days=1)
 
 
@@ -40,7 +40,7 @@ def sweep() -> int:
 
 
 def sweep_when_due() -> None:
-    """Sweep, unless that was done within the last six hours or is being done; a file's time remembers."""
+    """Sweep, unless that was done within the last hour or is being done; a file's time remembers."""
     path = current_app.config["PIGEONHOLE"].instance / "sweeping.lock"
     is_due = not path.exists() or time.time() - path.stat().st_mtime > SWEEP_SECONDS
     if not is_due:
