@@ -7,6 +7,8 @@ from flask_bootstrap import Bootstrap5
 
 from web import access, auth, errors, formats, security
 from web.api import predict as api_predict
+from web.api import runs as api_runs
+from web.api import versions as api_versions
 from web.pages import (
     account,
     admin,
@@ -40,7 +42,7 @@ PAGES = (
     images,
     predict,
 )
-API = (api_predict,)
+API = (api_predict, api_runs, api_versions)
 
 
 def register(app: Flask) -> None:
