@@ -27,6 +27,7 @@ PAGES = [
 ]
 STRANGERS_PAGES = ["/", "/login"]
 LOOKS = [("light", 1440), ("dark", 360)]
+expect.set_options(timeout=30_000)  # milliseconds: the machine may be busy with other tests
 
 
 @pytest.fixture(scope="module")
