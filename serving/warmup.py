@@ -27,6 +27,8 @@ def warm_up() -> None:
     A version whose files are missing or damaged is logged and left: it keeps nobody else from answering.
     """
     with _turn:
+        db.session.rollback()
+        db.session.connection(execution_options={"is_reading": True})  # the network runs without a lock
         for version in _live_versions():
             if version.run.folder in _tried:
                 continue
