@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from datasets import storage
 from jobs import queue, trainers
@@ -84,9 +84,27 @@ class _Teller:
         if time.monotonic() >= self.next_look:
             self.next_look = time.monotonic() + LOOK_SECONDS
             queue.report(self.claim, "embedding", *self.progress)
-            self.is_stopped = self.is_ending() or queue.is_stop_asked(self.claim)
+            self.is_stopped = (
+                self.is_ending()
+                or queue.is_stop_asked(self.claim)
+                or _is_trainer_at_it(self.claim.dataset_id)
+            )
             db.session.commit()
         return self.is_stopped
+
+
+def _is_trainer_at_it(dataset_id: int) -> bool:
+    """Whether a run's trainer embeds the same images; whoever did so beside it would only do it twice.
+
+    The run asks for what it left when it ends.
+    """
+    query = select(Job.id).where(
+        Job.dataset_id == dataset_id,
+        Job.kind == "run",
+        Job.state == "running",
+        or_(Job.phase.is_(None), Job.phase == "embedding"),
+    )
+    return db.session.scalar(query.limit(1)) is not None
 
 
 def find_or_prepare(name: str) -> backbones.PreparedBackbone:

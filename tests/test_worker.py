@@ -48,6 +48,15 @@ def test_after_an_import_the_images_wait_to_be_embedded(shift, import_):
     assert db.session.query(Job).filter_by(kind="embed").one().state == "queued"
 
 
+def test_embedding_gives_way_to_a_trainer_that_does_the_same(shift, import_, dataset, with_backbones):
+    work(shift, "import")
+    run = queue.submit("run", dataset)
+    run.state, run.phase = "running", "embedding"
+    db.session.commit()
+    assert work(shift, "embed")
+    assert db.session.query(Job).filter_by(kind="embed").one().state == "cancelled"
+
+
 def test_there_is_never_more_than_one_embedding_waiting(dataset):
     imports.request_embedding(dataset)
     imports.request_embedding(dataset)
