@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, Response, abort, current_app, request
+from flask import Flask, Response, abort, current_app, request, session
 from flask_limiter import Limiter
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -70,6 +70,7 @@ def _flask_settings(settings: Config) -> dict[str, Any]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.secure_cookies,
+        "SESSION_REFRESH_EACH_REQUEST": False,  # a late thumbnail would bring back an older session
         "PERMANENT_SESSION_LIFETIME": settings.session_idle_hours * 3600,
         "WTF_CSRF_TIME_LIMIT": None,  # as long as the session
     }
@@ -128,6 +129,8 @@ def _receive_body() -> None:
 
 
 def _add_headers(response: Response) -> Response:
+    if response.mimetype == "text/html" and session.permanent:
+        session.modified = True  # only pages put off the end of an idle session
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if current_app.config["PIGEONHOLE"].secure_cookies:
