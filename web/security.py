@@ -129,7 +129,7 @@ def _receive_body() -> None:
 
 
 def _add_headers(response: Response) -> Response:
-    if response.mimetype == "text/html" and session.permanent:
+    if response.mimetype == "text/html" and response.status_code < 400 and session.permanent:
         session.modified = True  # only pages put off the end of an idle session
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
