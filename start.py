@@ -21,6 +21,8 @@ VENV = ROOT / ".venv"
 OLDEST_PYTHON = (3, 11)
 BENCHMARKS = ("intake", "training", "serving", "pages")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# One process a core; a file's tests stay together, since they share a server or a trained version.
+IN_PARALLEL = ["--numprocesses", "auto", "--dist", "loadfile"]
 LINTERS = (["ruff", "check", "."], ["ruff", "format", "--check", "."])
 
 
@@ -70,7 +72,7 @@ def test(arguments, rest):
     set_up("requirements-test.lock")
     find_browser()
     failed = [words for words in LINTERS if run(["-m", *words])]
-    return 1 if failed else run(["-m", "pytest", *rest])
+    return 1 if failed else run(["-m", "pytest", *(rest or IN_PARALLEL)])
 
 
 def demo(arguments, rest):
