@@ -58,4 +58,3 @@ def _named(names: list[str]) -> str:
     named = ", ".join(f"“{name}”" for name in names[:NAMED])
     more = len(names) - NAMED
     return f"{named} and {more:,} more" if more > 0 else named
-
