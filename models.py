@@ -342,7 +342,7 @@ class Version(db.Model):
     metrics: Mapped[dict] = mapped_column(default=dict)  # the figures of result.json
     proven: Mapped[list] = mapped_column(
         default=list
-    )  # the formats whose golden images agreed: tflite, keras
+    )  # the formats whose golden images agreed: litert, keras
     created_at: Mapped[datetime] = mapped_column(default=now)
     dataset: Mapped[Dataset] = relationship()
     run: Mapped[Run] = relationship(back_populates="version")

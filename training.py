@@ -88,10 +88,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _do(options: argparse.Namespace) -> int:
     if options.prepare:
-        folder = options.out or config.load().folder("backbones")
-        prepared = backbones.prepare(options.prepare, folder)
-        log.info("%s is prepared: %s", prepared.name, prepared.path)
-        return 0
+        return _prepare(options.prepare, options.out or config.load().folder("backbones"))
     if options.out and not exports.is_place(options.out):
         raise WrongUse(f"{options.out} holds other files. Name a folder that is new or empty.")
     folder = options.run or _create_run(options)
@@ -104,9 +101,18 @@ def _do(options: argparse.Namespace) -> int:
         print(result["message"], file=sys.stderr)
         return 1
     lies_at = exports.place(folder / "package", options.out) if options.out else folder / "package"
+    print(tables.write_end(result, str(lies_at)), flush=True)
     if options.json:
         told = {key: value for key, value in result.items() if key not in ("state", "message")}
         print(json.dumps(told | {"package": str(lies_at)}, ensure_ascii=False), flush=True)
+    return 0
+
+
+def _prepare(name: str, folder: Path) -> int:
+    """Convert a backbone unless that was done, and say so only where it takes time."""
+    if backbones.find(name, folder) is None:
+        log.info("Preparing %s: once, about 15 seconds.", name)
+        backbones.prepare(name, folder)
     return 0
 
 

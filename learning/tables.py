@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+FORMAT_NAMES = {"litert": "LiteRT", "keras": "Keras"}
+
 
 def write(name: str, metrics: dict[str, Any], package: str) -> str:
     """Return the accuracies with their 95 % intervals, each label's figures, and where the package lies."""
@@ -16,6 +18,14 @@ def write(name: str, metrics: dict[str, Any], package: str) -> str:
     lines += ["", f"{'label':{width}}  precision  recall    F1  images"]
     lines += [_label(row, width) for row in rows]
     return "\n".join([*lines, "", f"Package: {package}"])
+
+
+def write_end(result: dict[str, Any], package: str) -> str:
+    """Return the last line: where the whole package lies and which of its files were proven."""
+    if not result["proven"]:
+        return result["message"] or f"No file of the whole network could be proven: {package}"
+    names = " and ".join(FORMAT_NAMES[name] for name in result["proven"])
+    return f"Whole network proven in {names}: {package}"
 
 
 def _accuracy(kind: str, measured: dict[str, Any]) -> str:
