@@ -16,7 +16,7 @@ from web.auth import load_token, note_token_use
 from web.inputs import Request, StorableInteger
 from web.limits import limits_of_request, requests_a_minute
 from web.rates import ProcessMemory
-from web.transactions import end_reading, start_reading
+from web.transactions import start_reading
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -107,12 +107,11 @@ def _open_request() -> None:
 
 
 def _end_reading_before_a_write() -> None:
-    """Hold no transaction while a slow body arrives: the view begins its own, which may write."""
-    if request.method not in WRITES:
-        return
-    if limits_of_request().is_reading:
-        end_reading()
-    else:
+    """Hold no lock while a slow body arrives: the view begins a transaction of its own, which may write.
+
+    A view that is declared as reading keeps the one it has, which locks nobody out.
+    """
+    if request.method in WRITES and not limits_of_request().is_reading:
         db.session.rollback()
 
 
@@ -124,8 +123,6 @@ def _receive_body() -> None:
         abort(400, "The form holds a NUL character.")
     if not request.files and not request.form:
         request.get_data(cache=True)
-    if limits_of_request().is_reading:
-        start_reading()
 
 
 def _add_headers(response: Response) -> Response:
