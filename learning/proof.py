@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from learning.package import read_spec, write_spec
 from utils import open_atomically, write_atomically
 
 TOLERANCE = 1e-4
+log = logging.getLogger(__name__)
 FILES = {"litert": "model.tflite", "keras": "model.keras"}
 
 
@@ -76,6 +78,7 @@ def _difference(
     try:
         logits = answer(path, pixels)
     except Exception:  # a runtime may raise anything for a bad file, and bad files are what this looks for
+        log.exception("%s cannot be run.", path.name)
         return np.inf
     if logits.shape != wanted.shape:
         return np.inf

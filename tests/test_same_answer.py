@@ -83,6 +83,14 @@ def assert_same(answers: dict, by_package: dict) -> None:
         assert answers[path] == pytest.approx(shares, abs=TOLERANCE), path.name
 
 
+def ask(*arguments) -> dict:
+    """Run Python with these arguments in a process of its own; return the JSON of its last line."""
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def test_the_page_says_what_the_package_says(
     app, client, sign_in, alice, dataset, trained, kinds, by_package
 ):
@@ -106,14 +114,10 @@ def test_the_api_says_what_the_package_says(app, client, alice, dataset, trained
 
 
 def test_keras_says_what_the_package_says(trained, kinds, by_package):
-    command = [sys.executable, "-c", BY_KERAS, str(trained.package), *map(str, kinds)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    said = json.loads(done.stdout.splitlines()[-1])
+    said = ask("-c", BY_KERAS, trained.package, *kinds)
     assert_same({path: said[str(path)] for path in kinds}, by_package)
 
 
 def test_the_command_line_says_what_the_package_says(trained, kinds, by_package):
-    command = [sys.executable, "server.py", "predict", "--package", str(trained.package), "--json"]
-    done = subprocess.run([*command, *map(str, kinds)], cwd=ROOT, capture_output=True, text=True, check=True)
-    said = json.loads(done.stdout.splitlines()[-1])["predictions"]
+    said = ask("server.py", "predict", "--package", trained.package, "--json", *kinds)["predictions"]
     assert_same({path: as_shares(one) for path, one in zip(kinds, said, strict=True)}, by_package)

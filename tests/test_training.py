@@ -99,7 +99,7 @@ def test_a_folder_becomes_a_table_a_json_line_and_a_package(start, photos, tmp_p
     assert {item["by"] for item in evaluation["items"] if item["split"] == "test"} == {"test"}
     again = finish(start("--run", run, "--json"))
     assert again[0] == 0
-    assert json.loads(again[1])["accuracy"] == result["accuracy"]
+    assert json.loads(again[1].splitlines()[-1])["accuracy"] == result["accuracy"]
 
 
 def test_the_table_is_printed_before_tensorflow_is_loaded(instance, photos):
