@@ -1,0 +1,156 @@
+"""Versions side by side: the settings that differ, the figures, and whether the difference is real."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from jobs import runs, training
+from learning.comparison import Comparison, compare, is_right
+from learning.package import PackageDamaged, read_spec
+from models import Version
+from web.formats import count, percent
+
+# What a run's settings say of the machine and not of the training.
+OF_THE_MACHINE = ("backbones", "embeddings", "dataset", "weights", "runs")
+BLOCKS = {"test": "Untouched test", "validation": "Validation", "leave_one_out": "Leave-one-out"}
+# figure of a block -> what it is called; shares of 0 to 1 but for the log-loss
+FIGURES = {
+    "accuracy": "right",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "mean_average_precision": "mean average precision",
+    "exact_accuracy": "all labels right",
+    "log_loss": "log-loss",
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two versions on the test items they share.
+
+    `moved` of those bore other labels in the one than in the other, and `unshared` only one was tested on:
+    both are left out.
+    """
+
+    first: Version
+    second: Version
+    found: Comparison
+    moved: int
+    unshared: int
+
+    def words(self) -> str:
+        """What came out, as sentences."""
+        if not self.found.items:
+            return "These two have no test image in common, so they can't be compared image by image."
+        return f"{self._lead()} {self._verdict()}"
+
+    def _lead(self) -> str:
+        items = f"the same {count(self.found.items, 'test image')}"
+        if not self.found.lead:
+            return (
+                f"Versions {self.first.number} and {self.second.number} are right equally often on {items}."
+            )
+        ahead = self.second if self.found.lead > 0 else self.first
+        return f"Version {ahead.number} is right on {abs(self.found.lead):,} more of {items}."
+
+    def _verdict(self) -> str:
+        p = "p < 0.001" if self.found.p < 0.001 else f"p = {self.found.p:.3f}"
+        return f"That is {'more' if self.found.is_real else 'no more'} than chance may bring ({p})."
+
+
+def pair(first: Version, second: Version) -> Pair:
+    """Compare two versions of a dataset on the test items of both, as their evaluation.json judged them."""
+    one, other = _tested(first), _tested(second)
+    shared = one.keys() & other.keys()
+    same = [item for item in shared if one[item][0] == other[item][0]]
+    found = compare({item: one[item][1] for item in same}, {item: other[item][1] for item in same})
+    return Pair(first, second, found, len(shared) - len(same), len(one.keys() ^ other.keys()))
+
+
+def _tested(version: Version) -> dict[str, tuple[frozenset[str], bool]]:
+    """Each test item's labels and whether it was judged right, by hash; empty where that can't be read."""
+    folder = training.folder_of(version.run)
+    try:
+        items = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["items"]
+        task, thresholds = _task(version), _thresholds(version)
+        return {
+            item["sha256"]: (frozenset(item["labels"]), is_right(task, item, version.labels, thresholds))
+            for item in items
+            if item["by" if "by" in item else "split"] == "test"
+        }
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return {}
+
+
+def _task(version: Version) -> str:
+    """The task the version was trained for: the dataset's may have changed since."""
+    return version.metrics.get("task") or settings_of(version).get("task") or version.dataset.task
+
+
+def _thresholds(version: Version) -> list[float] | None:
+    try:
+        return read_spec(training.package_folder(version)).get("thresholds")
+    except PackageDamaged:
+        return None
+
+
+def settings_of(version: Version) -> dict[str, Any]:
+    """The settings the version was trained with, without where things lay on the machine."""
+    run = version.run
+    try:
+        given = runs.read_settings(training.folder_of(run))
+    except (OSError, ValueError):
+        given = {"recipe": run.recipe, "backbone": run.backbone, **(run.settings or {})}
+    return {name: value for name, value in given.items() if name not in OF_THE_MACHINE}
+
+
+def settings_rows(versions: list[Version]) -> tuple[list[dict], list[dict]]:
+    """Every setting as a row of a value a version: first those that differ, then those that are the same."""
+    given = [settings_of(version) | _learnt_from(version) for version in versions]
+    names = dict.fromkeys(name for settings in given for name in settings)
+    rows = [{"name": as_words(name), "values": [as_text(one.get(name)) for one in given]} for name in names]
+    differ = [row for row in rows if len(set(row["values"])) > 1]
+    return differ, [row for row in rows if row not in differ]
+
+
+def _learnt_from(version: Version) -> dict[str, Any]:
+    """What else may explain a difference: how many images and labels there were."""
+    return {"images": version.metrics.get("items"), "labels": len(version.labels)}
+
+
+def as_words(name: str) -> str:
+    """A setting's or figure's name as a person reads it."""
+    return name.replace("_", " ").capitalize()
+
+
+def as_text(value: Any) -> str:
+    """A setting's value as a person reads it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def figure_rows(versions: list[Version]) -> list[dict[str, Any]]:
+    """Every figure that some version has, as a row: title, and for each version its value and interval."""
+    rows = []
+    for block, title in BLOCKS.items():
+        blocks = [version.metrics.get(block) or {} for version in versions]
+        for name, words in FIGURES.items():
+            if any(name in one for one in blocks):
+                rows.append({"title": f"{title}: {words}", "cells": [_cell(one, name) for one in blocks]})
+    return rows
+
+
+def _cell(block: dict[str, Any], name: str) -> dict[str, str]:
+    if block.get(name) is None:
+        return {"value": "–", "interval": ""}
+    if name == "log_loss":
+        return {"value": f"{block[name]:.3f}", "interval": ""}
+    chief = "accuracy" if "accuracy" in block else "micro_f1"  # the one the interval is of
+    interval = block.get("interval") if name == chief else None
+    words = f"{percent(interval[0])} to {percent(interval[1])} of {block['items']:,}" if interval else ""
+    return {"value": percent(block[name]), "interval": words}
