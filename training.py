@@ -12,24 +12,22 @@ import contextlib
 import json
 import logging
 import os
-import shutil
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 import config
 from datasets import manifest
 from jobs import runs
-from learning import backbones, embeddings, exports, inputs, package, recipes, tables
+from learning import backbones, embeddings, exports, inputs, package, quick, tables
 from learning.torch_weights import WeightsRefused
+from learning.work import Stopped, Work
 
-STARTED = time.monotonic()
+# Each has train(work), and export(work) for what is left to do once the version answers.
+RECIPES = {"quick": quick}
 log = logging.getLogger("training")
 
 # What may go wrong for reasons a person can mend; each message says how.
@@ -44,10 +42,6 @@ MENDABLE = (
     WeightsRefused,
 )
 _terminated = threading.Event()
-
-
-class Stopped(Exception):
-    """The run was asked to stop, or its process to end; what was computed is kept."""
 
 
 class WrongUse(ValueError):
@@ -78,7 +72,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     what.add_argument("--run", metavar="FOLDER", type=Path, help="a run folder, as the worker makes it")
     what.add_argument("--prepare", metavar="BACKBONE", nargs="?", const=backbones.DEFAULT)
     parser.add_argument("--resume", action="store_true", help="take up a run that failed or was cancelled")
-    parser.add_argument("--recipe", choices=recipes.RECIPES, default="quick")
+    parser.add_argument("--recipe", choices=list(RECIPES), default="quick")
     parser.add_argument("--backbone", choices=list(backbones.BACKBONES), default=backbones.DEFAULT)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="where the package is to lie")
@@ -155,10 +149,11 @@ def run(folder: Path, resume: bool = False, keep_log: bool = False) -> dict[str,
         if _is_over(result, resume):
             return result
         try:
+            work = _work_of(folder)
             if not result or result["state"] != "finished":
                 runs.reopen(folder)
-                _train(folder)
-            return _export(folder)
+                RECIPES[work.settings["recipe"]].train(work)
+            return _export(work)
         except Stopped:
             if not runs.is_stop_asked(folder):
                 raise
@@ -179,118 +174,41 @@ def _is_over(result: dict[str, Any] | None, resume: bool) -> bool:
     return result["is_exported"] if result["state"] == "finished" else not resume
 
 
-def _train(folder: Path) -> None:
-    """Embed what is missing, solve, evaluate, write the package's head and a first result, show the table."""
-    settings, labels = runs.read_settings(folder), runs.read_labels(folder)
-    items, learnt, refused = _embed(folder, settings, labels)
-    vectors = inputs.stack(_open_store(settings), [item["sha256"] for item in items], folder / "checkpoint")
-    outcome = recipes.train_quick(
-        labels,
-        inputs.make_targets(labels, items),
-        vectors,
-        learnt,
-        seed=settings["seed"],
-        train_on_all=settings["train_on_all"],
-        on_phase=lambda phase: _report(folder, phase),
-    )
-    recipes.write_evaluation(folder / "evaluation.json", items, learnt, labels, outcome)
-    about = {
-        **{key: settings[key] for key in ("recipe", "task", "seed")},
-        "run": folder.name,
-        "dataset_hash": inputs.hash_dataset(labels, items),
-    }
-    prepared = backbones.find(settings["backbone"], settings["backbones"])
-    spec = exports.describe(settings["dataset"], labels, prepared, outcome.head, outcome.metrics, about)
-    exports.write_package(folder / "package", spec, outcome.head)
-    _settle(folder, spec, len(items), refused)
-    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
-    print(tables.write(settings["dataset"], outcome.metrics, str(folder / "package")), flush=True)
+def _work_of(folder: Path) -> Work:
+    """Return the run as its recipe sees it."""
 
-
-def _embed(
-    folder: Path, settings: dict[str, Any], labels: list[str]
-) -> tuple[list[dict], int, list[dict[str, str]]]:
-    """Embed the run's items; return the readable ones, how many may be learnt from, and the refused."""
-    inputs.check_task(settings["recipe"], settings["task"])
-    items = list(runs.read_items(folder))
-    inputs.check_enough(labels, items)
-    _report(folder, "embedding", 0, len(items))
-    prepared = backbones.prepare(settings["backbone"], settings["backbones"])
-    with tqdm(total=len(items), desc="embedding", unit="image", disable=None) as bar:
-
-        def tell(done: int, total: int) -> None:
-            runs.report(folder, "embedding", done, total)
-            bar.total = total
-            bar.update(done - bar.n)
-
-        images = inputs.list_images(items)
-        refusals = embeddings.embed_missing(
-            prepared, _open_store(settings), images, on_progress=tell, should_stop=lambda: _is_ending(folder)
-        )
-    _stop_if_asked(folder)
-    kept, refused = inputs.set_refused_aside(items, refusals)
-    for entry in refused:
-        log.warning("%s is left out: %s", entry["name"], entry["message"])
-    return *recipes.put_test_last(labels, kept), refused
-
-
-def _open_store(settings: dict[str, Any]) -> embeddings.EmbeddingStore:
-    prepared = backbones.find(settings["backbone"], settings["backbones"])
-    return embeddings.EmbeddingStore(settings["embeddings"], prepared.identifier)
-
-
-def _settle(folder: Path, spec: dict[str, Any], count: int, refused: list[dict[str, str]]) -> None:
-    """Write the result of a solved head: from here on the version answers; the whole network follows."""
-    result = {
-        "state": "finished",
-        "message": None,
-        **spec["metrics"],
-        "items": count,
-        "labels": spec["labels"],
-        "refused": refused,
-        "package": "package",
-        "seconds": round(time.monotonic() - STARTED, 3),
-        "dataset_hash": spec["dataset_hash"],
-        "proven": [],
-        "is_exported": False,
-    }
-    runs.write_result(folder, result)
-    told = {key: result[key] for key in ("accuracy", "interval", "seconds")}
-    runs.report(folder, "packaging", 1, 1, **told)
-
-
-def _export(folder: Path) -> dict[str, Any]:
-    """Add the whole network to a package whose head is solved, and prove its files."""
-    settings, result = runs.read_settings(folder), runs.read_result(folder)
-
-    def step(done: int, total: int) -> None:
+    def report(phase: str, done: int | None = None, total: int | None = None, **more: Any) -> None:
         _stop_if_asked(folder)
-        runs.report(folder, "exporting", done, total)
+        if done is None:
+            log.info("%s", phase)
+        runs.report(folder, phase, done, total, **more)
 
-    message = None
+    return Work(
+        folder=folder,
+        settings=runs.read_settings(folder),
+        labels=runs.read_labels(folder),
+        read_items=lambda: runs.read_items(folder),
+        report=report,
+        is_ending=lambda: _is_ending(folder),
+        write_result=lambda result: runs.write_result(folder, result),
+        show=lambda text: print(text, flush=True),
+    )
+
+
+def _export(work: Work) -> dict[str, Any]:
+    """Do what the recipe has left for after its first result; the version stands even where that fails."""
+    message, proven = None, []
     try:
-        step(0, exports.STEPS)
-        golden = inputs.read_golden(
-            list(runs.read_items(folder)),
-            _open_store(settings),
-            backbones.get(settings["backbone"]).input_size,
-        )
-        proven = exports.export_networks(folder / "package", *golden, step)
+        proven = RECIPES[work.settings["recipe"]].export(work)
     except Stopped:
         raise
-    except Exception as error:  # the head answers all the same, so the version stands
+    except Exception as error:
         log.exception("The whole network could not be exported.")
-        proven, message = [], f"It answers here, but its network could not be exported: {error}"
-    result |= {"message": message, "proven": proven, "is_exported": True}
-    runs.write_result(folder, result)
-    runs.report(folder, "done", 1, 1, proven=proven)
+        message = f"It answers here, but its network could not be exported: {error}"
+    result = runs.read_result(work.folder) | {"message": message, "proven": proven, "is_exported": True}
+    runs.write_result(work.folder, result)
+    runs.report(work.folder, "done", 1, 1, proven=proven)
     return result
-
-
-def _report(folder: Path, phase: str, done: int | None = None, total: int | None = None) -> None:
-    _stop_if_asked(folder)
-    log.info("%s", phase)
-    runs.report(folder, phase, done, total)
 
 
 def _is_ending(folder: Path) -> bool:
@@ -325,11 +243,11 @@ def _logging_to(path: Path | None) -> Iterator[None]:
         return
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    log.addHandler(handler)
+    logging.getLogger().addHandler(handler)
     try:
         yield
     finally:
-        log.removeHandler(handler)
+        logging.getLogger().removeHandler(handler)
         handler.close()
 
 

@@ -6,10 +6,14 @@ embeddings answers; tests compare the two.
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from utils import write_atomically
 
 Z_95 = 1.959963984540054  # the two-sided 95 % point of the normal distribution
 
@@ -65,3 +69,33 @@ def measure_labels(confusion: np.ndarray, labels: list[str]) -> list[dict[str, A
     f1 = 2 * right / np.maximum(counts + predicted, 1)
     rows = zip(labels, precision.tolist(), recall.tolist(), f1.tolist(), counts.tolist(), strict=True)
     return [dict(zip(("label", "precision", "recall", "f1", "count"), row, strict=True)) for row in rows]
+
+
+def write(
+    path: Path, labels: list[str], items: list[dict], by: list[str], probabilities: np.ndarray, measured: dict
+) -> None:
+    """Write evaluation.json: what was predicted of each item out of sample, and the labels' figures.
+
+    Args:
+        path: of evaluation.json.
+        labels: their names.
+        items: manifest lines, only those that were predicted by something that never saw them.
+        by: what predicted each: leave_one_out, validation or test.
+        probabilities: float (items, labels).
+        measured: the block of figures that the page shows label by label.
+    """
+    lines = [
+        {
+            **{key: item.get(key) for key in ("sha256", "name", "split", "labels")},
+            "by": kind,
+            "probabilities": row,
+        }
+        for item, kind, row in zip(items, by, probabilities.round(6).tolist(), strict=True)
+    ]
+    content = {
+        "names": labels,
+        "labels": measured["labels"],
+        "confusion": measured["confusion"],
+        "items": lines,
+    }
+    write_atomically(path, json.dumps(content, ensure_ascii=False) + "\n")

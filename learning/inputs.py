@@ -123,6 +123,24 @@ def check_enough(labels: list[str], items: list[dict[str, Any]]) -> None:
     raise NotEnough(f"Only the label {used[0]!r} has images{without}. At least two labels are needed.")
 
 
+def put_test_last(labels: list[str], items: list[dict]) -> tuple[list[dict], int]:
+    """Return the items, those to learn from first, and how many these are.
+
+    Where the split leaves fewer than two labels to learn from, a handful of items in all, no item is held
+    back: leave-one-out alone then says how good the result is.
+
+    Raises:
+        NotEnough: there are fewer than two labels even so.
+    """
+    learnt = [item for item in items if item["split"] != "test"]
+    try:
+        check_enough(labels, learnt)
+    except NotEnough:
+        check_enough(labels, items)
+        return items, len(items)
+    return learnt + [item for item in items if item["split"] == "test"], len(learnt)
+
+
 def make_targets(labels: list[str], items: list[dict[str, Any]]) -> np.ndarray:
     """Return float64 (items, labels): 1 where the item has the label, else 0.
 

@@ -1,0 +1,63 @@
+"""A run's items brought together: embedded, the unreadable set aside, the test split last."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from tqdm import tqdm
+
+from learning import backbones, embeddings, inputs
+from learning.work import Work
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Items with known embeddings; the first `learnt` may be learnt from, the others are the test split."""
+
+    items: list[dict[str, Any]]
+    learnt: int
+    refused: list[dict[str, str]]  # name, code and message of those that cannot be read
+
+    def told_by(self, learnt: str, rest: str) -> list[str]:
+        """Return a word for each item: `learnt` where it may be learnt from, else `rest`."""
+        return [learnt] * self.learnt + [rest] * (len(self.items) - self.learnt)
+
+
+def gather(work: Work) -> Gathered:
+    """Embed the run's items, telling how far it is.
+
+    Raises:
+        NotEnough: fewer than two labels can be learnt from, or the recipe cannot do the dataset's task.
+        Stopped: an end was asked for; what was embedded is kept.
+    """
+    inputs.check_task(work.settings["recipe"], work.settings["task"])
+    items = list(work.read_items())
+    inputs.check_enough(work.labels, items)
+    work.report("embedding", 0, len(items))
+    kept, refused = inputs.set_refused_aside(items, _embed(work, items))
+    for entry in refused:
+        log.warning("%s is left out: %s", entry["name"], entry["message"])
+    kept, learnt = inputs.put_test_last(work.labels, kept)
+    return Gathered(kept, learnt, refused)
+
+
+def _embed(work: Work, items: list[dict[str, Any]]) -> list[embeddings.Refusal]:
+    prepared = backbones.prepare(work.settings["backbone"], work.settings["backbones"])
+    with tqdm(total=len(items), desc="embedding", unit="image", disable=None) as bar:
+
+        def tell(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+            work.report("embedding", done, total)  # after the batch was kept, so it may raise
+
+        return embeddings.embed_missing(
+            prepared,
+            work.open_store(),
+            inputs.list_images(items),
+            on_progress=tell,
+            should_stop=work.is_ending,
+        )
