@@ -61,7 +61,7 @@ def _keep(work: Work, gathered: Gathered, outcome: Outcome) -> None:
 
 
 def export(work: Work) -> list[str]:
-    """Add the whole network to a package whose head is solved (imports TensorFlow); return what was proven."""
+    """Add the whole network to a package whose head is solved; return the proven formats (TensorFlow)."""
     work.report("exporting", 0, exports.STEPS)
     size = backbones.get(work.settings["backbone"]).input_size
     golden = inputs.read_golden(list(work.read_items()), work.open_store(), size)
