@@ -73,7 +73,7 @@ def prepare_engine(engine: Engine) -> None:
 
     synchronous=NORMAL survives kill -9 of any process. With plain BEGIN most read-then-write transactions of
     several processes fail at once. A transaction that only reads may ask for a plain BEGIN with
-    `execution_options(is_reading=True)`.
+    `execution_options(is_reading=True)`. SQLite's own lower() knows the letters of ASCII only; ours, all.
     """
     if engine.dialect.name != "sqlite":
         return
@@ -83,6 +83,7 @@ def prepare_engine(engine: Engine) -> None:
         connection.isolation_level = None
         for pragma in ("journal_mode=WAL", "busy_timeout=5000", "foreign_keys=ON", "synchronous=NORMAL"):
             connection.execute(f"PRAGMA {pragma}")
+        connection.create_function("lower", 1, lambda text: text and text.lower(), deterministic=True)
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Any) -> None:

@@ -99,6 +99,19 @@ def test_a_reset_link_changes_a_password_and_ends_old_sessions(client, sign_in, 
     assert not is_signed_in(client)
 
 
+def test_a_second_link_for_a_name_in_other_capitals_ends_the_first(client, app):
+    first, second = invitations.invite("émile"), invitations.invite("Émile")
+    assert client.get(first).status_code == 404
+    assert client.get(second).status_code == 200
+
+
+@pytest.mark.parametrize("typed", ["Émile", "ÉMILE", "émile ", "E\u0301mile"])
+def test_a_name_with_letters_beyond_ascii_signs_in_however_it_is_typed(client, app, typed):
+    db.session.add(User(name="Émile", password_hash=auth.hash_password(PASSWORD)))
+    assert login(client, typed).status_code == 302
+    assert is_signed_in(client)
+
+
 def test_a_name_that_exists_is_not_invited_again(client, sign_in, root, alice):
     answer = sign_in(client, root).post("/admin/invitations", data={"name": "Alice"})
     assert answer.status_code == 422

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+import unicodedata
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
@@ -68,9 +69,14 @@ def is_password(user: User | None, password: str) -> bool:
     return is_right and user is not None and user.is_enabled
 
 
+def fold(name: str) -> str:
+    """Return a name as users' names are compared: however typed, capitals and spaces at the ends aside."""
+    return unicodedata.normalize("NFC", name).strip().lower()
+
+
 def find_user(name: str) -> User | None:
-    """Return the user of that name, capitals and spaces at the ends aside."""
-    return db.session.scalar(select(User).where(func.lower(User.name) == name.strip().lower()))
+    """Return the user of that name, compared by `fold`."""
+    return db.session.scalar(select(User).where(func.lower(User.name) == fold(name)))
 
 
 def begin_attempt(name: str, address: str) -> int:
@@ -81,7 +87,7 @@ def begin_attempt(name: str, address: str) -> int:
     Raises:
         TooManyLogins: five failed within the last minute for this account, or from this address.
     """
-    account, since = name.strip().lower()[:100], now() - LOGIN_WINDOW
+    account, since = fold(name)[:100], now() - LOGIN_WINDOW
     recent = select(FailedLogin.created_at).where(FailedLogin.created_at > since)
     for column, value in ((FailedLogin.account, account), (FailedLogin.address, address[:64])):
         times = list(db.session.scalars(recent.where(column == value).order_by(FailedLogin.id)))

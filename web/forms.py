@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, IntegerField, PasswordField, SelectField, SelectMultipleField, StringField
 from wtforms import TextAreaField as TextField
@@ -28,7 +30,7 @@ EXPIRY_CHOICES = [(7, "7 days"), (30, "30 days"), (90, "90 days"), (365, "1 year
 
 
 def _strip(text: str | None) -> str | None:
-    return text.strip() if text else text
+    return unicodedata.normalize("NFC", text).strip() if text else text
 
 
 def _new_password(label: str) -> PasswordField:

@@ -7,10 +7,10 @@ import secrets
 from datetime import timedelta
 
 from flask import current_app
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from models import Invitation, User, db, now
-from web.auth import count_users, find_user, hash_password, set_password
+from web.auth import count_users, find_user, fold, hash_password, set_password
 
 
 class InvitationSpent(ValueError):
@@ -34,9 +34,10 @@ def make_setup_link() -> str | None:
 def invite(name: str, is_admin: bool = False) -> str:
     """Return the path of a link by which `name` sets a password: a new user's first, or a known one's next.
 
-    Older links for the same name stop working. The caller commits.
+    Older links for the same name, whatever its capitals, stop working. The caller commits.
     """
-    db.session.execute(delete(Invitation).filter_by(user_name=name, used_at=None))
+    same = func.lower(Invitation.user_name) == fold(name)
+    db.session.execute(delete(Invitation).where(same, Invitation.used_at.is_(None)))
     return f"/invitations/{_make(name, is_admin)}"
 
 
