@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, abort, flash, jsonify, redirect, render_template, request, url_for
@@ -9,34 +10,40 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from jobs import queue, training
-from learning import backbones
 from models import Dataset, Run, db
 from web import phases, readiness, work
 from web.access import get_dataset, get_user, has_role
+from web.recipes.fields import FieldRefused, Form
+from web.recipes.offered import RECIPES
 
 blueprint = Blueprint("runs", __name__, url_prefix="/datasets/<slug>/runs")
 
-RECIPES = ("quick",)
 HISTORY = 50
 LOG_BYTES = 20_000
 
 
 @blueprint.get("/")
 def index(slug: str) -> str:
-    """Show what the dataset is ready for, the way to train and the runs so far."""
-    return _index(get_dataset(slug))
+    """Show what the dataset is ready for, the ways to train and the runs so far."""
+    dataset = get_dataset(slug)
+    return _index(dataset, _recipe(request.args), Form(_settings_before(dataset)))
 
 
 @blueprint.post("/")
 def start(slug: str) -> Any:
-    """Start a run."""
+    """Start a run, or show the form again with what is wrong with it."""
     dataset = get_dataset(slug, "editor")
-    recipe, backbone = _choice("recipe", RECIPES), _choice("backbone", tuple(backbones.BACKBONES))
+    recipe = _recipe(request.form)
+    if refusal := RECIPES[recipe].refusal(dataset):
+        abort(409, refusal)
     try:
-        run = training.start_run(dataset, get_user(), recipe, backbone)
+        settings = RECIPES[recipe].read(dataset, request.form, request.files)
+        run = training.start_run(dataset, get_user(), recipe, settings.pop("backbone"), settings)
+    except FieldRefused as wrong:
+        return _index(dataset, recipe, Form(request.form, {wrong.field: str(wrong)})), 422
     except training.NotTrainable as problem:
         db.session.rollback()
-        return _index(get_dataset(slug), str(problem)), 409
+        return _index(get_dataset(slug), recipe, Form(request.form), str(problem)), 409
     db.session.commit()
     return _to(run, slug)
 
@@ -101,26 +108,38 @@ def _find(slug: str, name: str, role: str = "viewer") -> tuple[Dataset, Run]:
     return dataset, run
 
 
-def _choice(field: str, choices: tuple[str, ...]) -> str:
-    chosen = request.form.get(field, choices[0])
-    if chosen not in choices:
-        abort(422, f"There is no {field} {chosen[:60]!r}. Choose one of {', '.join(choices)}.")
+def _recipe(given: Mapping[str, str]) -> str:
+    """The recipe that the form or the address names; the first where they name none."""
+    chosen = given.get("recipe", next(iter(RECIPES)))
+    if chosen not in RECIPES:
+        abort(422, f"There is no recipe {chosen[:60]!r}. Choose one of {', '.join(RECIPES)}.")
     return chosen
+
+
+def _settings_before(dataset: Dataset) -> dict[str, Any]:
+    """The settings of the run that the address names with `from`, to begin with them; else none."""
+    if "from" not in request.args:
+        return {}
+    _, run = _find(dataset.slug, request.args["from"])
+    return {"backbone": run.backbone, **(run.settings or {})}
 
 
 def _to(run: Run, slug: str) -> Response:
     return redirect(url_for("runs.show", slug=slug, name=run.folder), 303)
 
 
-def _index(dataset: Dataset, problem: str | None = None) -> str:
+def _index(dataset: Dataset, recipe: str, form: Form, problem: str | None = None) -> str:
     query = select(Run).where(Run.dataset_id == dataset.id).order_by(Run.id.desc()).limit(HISTORY)
     return render_template(
         "runs/index.html",
         dataset=dataset,
         runs=db.session.scalars(query).all(),
         readiness=readiness.of(dataset),
-        embedding=work.embedding_of(dataset),
-        backbones=list(backbones.BACKBONES),
+        recipes=RECIPES,
+        chosen=recipe,
+        refusal=RECIPES[recipe].refusal(dataset),
+        form=form,
+        facts=RECIPES[recipe].facts(dataset),
         problem=problem,
         is_editor=has_role(get_user(), dataset, "editor"),
         words=work.WORDS,

@@ -1,0 +1,9 @@
+"""Every recipe on offer, by name, in the order in which the page shows them."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from web.recipes import quick
+
+RECIPES: dict[str, ModuleType] = {"quick": quick}
