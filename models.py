@@ -364,3 +364,8 @@ class Prediction(db.Model):
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
     dataset: Mapped[Dataset] = relationship()
     version: Mapped[Version] = relationship()
+
+
+for table in db.metadata.tables.values():
+    # On SQLite no new row takes the id of a deleted one, which a worker or an upload may still have in hand.
+    table.kwargs["sqlite_autoincrement"] = True

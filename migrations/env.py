@@ -6,6 +6,7 @@ from typing import Any
 
 from alembic import context
 from flask import current_app
+from sqlalchemy import Connection
 
 from models import Moment
 
@@ -15,8 +16,18 @@ def render_item(kind: str, item: Any, autogen_context: Any) -> str | bool:
     return "sa.DateTime(timezone=True)" if isinstance(item, Moment) else False
 
 
+def mind_foreign_keys(connection: Connection, is_on: bool) -> None:
+    """Let SQLite mind foreign keys or not: replacing a table would delete the rows that refer to it.
+
+    Outside of a transaction only, so past SQLAlchemy, which would begin one.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.connection.driver_connection.execute(f"PRAGMA foreign_keys={'ON' if is_on else 'OFF'}")
+
+
 settings = current_app.extensions["migrate"]
 with settings.db.engine.connect() as connection:
+    mind_foreign_keys(connection, False)
     context.configure(
         connection=connection,
         target_metadata=settings.db.metadata,
@@ -25,3 +36,4 @@ with settings.db.engine.connect() as connection:
     )
     with context.begin_transaction():
         context.run_migrations()
+    mind_foreign_keys(connection, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import flask_migrate
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -9,7 +10,7 @@ from sqlalchemy import inspect, text
 
 import server
 from jobs import database
-from models import User, db
+from models import Dataset, Label, Member, User, db
 
 
 @pytest.fixture
@@ -32,6 +33,32 @@ def test_an_empty_database_gets_exactly_the_tables_of_the_models(empty_app):
     with empty_app.app_context(), db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, db.metadata) == []
+
+
+def test_no_table_gives_the_id_of_a_deleted_row_again(empty_app):
+    database.prepare(empty_app)
+    with empty_app.app_context(), db.engine.connect() as connection:
+        query = text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")
+        numbered = {table.name for table in db.metadata.tables.values() if "id" in table.c}
+        assert set(connection.scalars(query)) == numbered
+
+
+def test_a_database_of_the_first_revision_keeps_its_rows(empty_app):
+    with empty_app.app_context():
+        flask_migrate.upgrade(revision="0001")
+        dataset = Dataset(slug="flowers", name="Flowers", counts={})
+        dataset.members = [Member(user=User(name="alice", password_hash=""), role="owner")]
+        dataset.labels = [Label(name="rose")]
+        db.session.add_all([dataset, Dataset(slug="birds", name="Birds", counts={})])
+        db.session.commit()
+        number = dataset.id
+        db.session.remove()
+    database.prepare(empty_app)
+    with empty_app.app_context():
+        dataset = db.session.get(Dataset, number)
+        assert (dataset.members[0].user.name, dataset.labels[0].name) == ("alice", "rose")
+        assert not db.session.execute(text("PRAGMA foreign_key_check")).all()
+        assert db.session.scalar(text("PRAGMA foreign_keys"))
 
 
 def test_preparing_again_changes_nothing_and_saves_nothing(empty_app, settings):

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from datasets import datasets
 from jobs import queue
 from models import Job, db, now
 
@@ -125,6 +126,16 @@ def test_the_worker_of_a_deleted_job_is_told_to_stop(job):
     db.session.delete(job)
     db.session.commit()
     assert queue.is_stop_asked(claim)
+
+
+def test_the_worker_of_a_deleted_job_has_no_say_in_a_later_one(job, dataset, alice):
+    late = take()
+    datasets.delete(dataset)
+    later = queue.submit("import", datasets.create("Birds", alice))
+    db.session.commit()
+    assert take(worker="w2").fence == late.fence
+    assert not queue.heartbeat(late)
+    assert (later.state, later.worker) == ("running", "w2")
 
 
 def test_a_job_given_back_does_not_count_as_an_attempt(job):
