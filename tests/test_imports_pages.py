@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from sqlalchemy import select
 
-from models import Import, ImportFile, Item, Job, Member, db
+from datasets import intake
+from models import Dataset, Import, ImportFile, Item, Job, Member, db
 
 JSON = {"Accept": "application/json"}
 
@@ -69,6 +70,25 @@ def test_a_bad_image_among_good_ones_is_reported_by_name_and_the_good_are_kept(o
     assert [one["file"] for one in answer.json["refused"]] == ["bad.png"]
     assert {"file", "code", "message"} == set(answer.json["refused"][0])
     assert db.session.scalars(select(Item)).one().sent_name == "good.png"
+
+
+@pytest.mark.parametrize("loss", ["deleted", "left"])
+def test_images_are_not_taken_once_the_dataset_is_deleted_or_left(
+    app, owner, dataset, alice, monkeypatch, loss
+):
+    check, row = intake.check_all, Dataset if loss == "deleted" else Member
+    key = {Dataset: dataset.id, Member: (dataset.id, alice.id)}[row]
+
+    def check_and_lose(files):
+        checked = check(files)
+        with app.app_context():
+            db.session.delete(db.session.get(row, key))
+            db.session.commit()
+        return checked
+
+    monkeypatch.setattr(intake, "check_all", check_and_lose)
+    assert add(owner, ("a.png", picture(1))).status_code == 404
+    assert db.session.scalar(select(Item)) is None
 
 
 def test_when_nothing_could_be_taken_the_answer_is_422_with_the_reason(owner):

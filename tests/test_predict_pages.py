@@ -8,7 +8,9 @@ import re
 
 import pytest
 
-from models import Member, Prediction, db
+from datasets import datasets
+from models import Dataset, Member, Prediction, db
+from serving import prediction
 from tests.trained import COLOURS, as_bytes, make_photo
 from web.pages.predict import describe
 
@@ -112,6 +114,21 @@ def test_a_public_predict_page_needs_no_account(owner, app, stranger, dataset):
 def test_a_hostile_name_is_only_text(owner):
     answer = send(owner, name='<script>alert(1)</script>".jpg')
     assert "<script>alert" not in owner.get(answer.location).text
+
+
+@pytest.mark.trainer
+def test_an_answer_is_not_kept_once_its_dataset_is_deleted(app, owner, monkeypatch):
+    answer = prediction.predict
+
+    def answer_and_lose(version, content):
+        answered = answer(version, content)
+        with app.app_context():
+            datasets.delete(db.session.get(Dataset, version.dataset_id))
+            db.session.commit()
+        return answered
+
+    monkeypatch.setattr(prediction, "predict", answer_and_lose)
+    assert send(owner).status_code == 404
 
 
 def test_a_dataset_without_a_version_leads_to_training(client, sign_in, alice, dataset):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import abort
 from sqlalchemy import bindparam, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import contains_eager, defer, joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -43,16 +44,20 @@ def answer_all(version: Version, files: list[tuple[str, bytes]]) -> list[Outcome
     """Answer (sent name, bytes) pairs in order, keep the images and the answers, and commit.
 
     No transaction is open while the network works; then all rows are written in one short one. Aborts with
-    409 when the version's files are missing or damaged, with 503 when too many predictions wait.
+    404 when the dataset was deleted meanwhile, with 409 when the version's files are missing or damaged, with
+    503 when too many predictions wait.
     """
     user = get_user()
     user_id = user.id if user else None
     end_reading()
     outcomes = [_answer(version, content) for _, content in files]
-    for (sent_name, content), outcome in zip(files, outcomes, strict=True):
-        if isinstance(outcome, Answer):
-            prediction.keep(outcome, content, sent_name[:MAX_NAME], user_id)
-    db.session.commit()
+    try:
+        for (sent_name, content), outcome in zip(files, outcomes, strict=True):
+            if isinstance(outcome, Answer):
+                prediction.keep(outcome, content, sent_name[:MAX_NAME], user_id)
+        db.session.commit()
+    except IntegrityError:
+        abort(404, "The dataset was deleted while this was being answered.")
     return outcomes
 
 

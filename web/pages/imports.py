@@ -46,8 +46,12 @@ def add_images(slug: str) -> Any:
     dataset = get_dataset(slug, "editor")
     sent = _sent_images()
     import_ = _find_or_add_import(dataset, sent)
+    db.session.flush()
+    import_id = import_.id
     db.session.commit()
     checked = intake.check_all(sent)  # no transaction is open while images are decoded
+    dataset = get_dataset(slug, "editor")  # it may be deleted by now, or no longer theirs to change
+    import_ = _find_import(dataset, import_id)
     taken = add_rows(dataset, checked, import_)
     request_embedding(dataset)
     db.session.commit()
