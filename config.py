@@ -77,6 +77,10 @@ SETTINGS: dict[str, Setting] = {
     "WORKER_LEASE_SECONDS": Setting(
         60, "A worker silent for this long is taken for dead and its job retried."
     ),
+    "RUN_LANES": Setting(
+        1,
+        "Training runs at once in one worker; each takes all the cores it can get, so more are slower each.",
+    ),
     "RUN_MAX_MINUTES": Setting(240, "A training run is ended after this long."),
     "RUN_STALL_MINUTES": Setting(15, "A training run that reports nothing for this long is ended."),
     "TRAIN_ON_ALL": Setting(True, "The version that goes live is solved again with the test items too."),

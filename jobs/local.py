@@ -1,4 +1,4 @@
-"""The worker on this machine: two lanes, one for imports and embeddings, one for runs.
+"""The worker on this machine: a lane for imports and embeddings, and one or more (RUN_LANES) for runs.
 
 It may be killed at any moment without harm. Asked to end (SIGTERM), it ends its trainer, gives its jobs back
 to the queue and leaves; no trainer outlives it.
@@ -23,7 +23,7 @@ from jobs import embedding, imports, leftovers, queue, run_lane
 from models import Job, db
 
 IDLE_SECONDS = 0.3  # between two looks at an empty queue
-LANES = (("import", "embed"), ("run",))
+QUICK_KINDS, RUN_KINDS = ("import", "embed"), ("run",)  # a long run keeps no image waiting
 NICENESS = 10  # pages and predictions go first
 DIED_TOO_OFTEN = "This was tried {} times and its worker died each time. Try it in smaller parts."
 
@@ -47,7 +47,8 @@ class Shift:
 def work(app: Flask, ending: threading.Event) -> None:
     """Work on the queue until `ending` is set; the calling thread only waits."""
     shift = Shift(app, make_name(), ending)
-    threads = [threading.Thread(target=_work_lane, args=(shift, kinds), name=kinds[0]) for kinds in LANES]
+    lanes = [QUICK_KINDS, *[RUN_KINDS] * max(1, app.config["PIGEONHOLE"].run_lanes)]
+    threads = [threading.Thread(target=_work_lane, args=(shift, kinds), name=kinds[0]) for kinds in lanes]
     threads.append(threading.Thread(target=_beat, args=(shift,), name="heartbeat", daemon=True))
     for thread in threads:
         thread.start()
@@ -61,7 +62,8 @@ def work(app: Flask, ending: threading.Event) -> None:
 def see_through(app: Flask, job_id: int, ending: threading.Event, tell: Callable[[Job], None]) -> None:
     """Wait until a job has ended, doing it here unless another worker is faster.
 
-    `tell` is called with the job all the while. When `ending` is set the job goes back to the queue.
+    `tell` is called with the job all the while. When `ending` is set the job goes back to the queue; one that
+    is deleted has ended too.
     """
     shift = Shift(app, make_name(), ending)
     hands = threading.Thread(target=_work_on, args=(shift, job_id))
@@ -70,6 +72,8 @@ def see_through(app: Flask, job_id: int, ending: threading.Event, tell: Callable
     while not ending.wait(IDLE_SECONDS):
         with app.app_context():
             job = db.session.get(Job, job_id)
+            if job is None:
+                break
             tell(job)
             if job.state in queue.ENDS:
                 break
@@ -121,7 +125,7 @@ def _try_work(shift: Shift, kinds: tuple[str, ...], job_id: int | None = None) -
 
 
 def work_once(shift: Shift, kinds: tuple[str, ...], job_id: int | None = None) -> bool:
-    """Claim a job (`job_id`, or the oldest of `kinds`) and do it; false when there was none to claim."""
+    """Claim a job (`job_id`, or the next of `kinds`) and do it; false when there was none to claim."""
     claim = queue.claim(shift.name, kinds, job_id)
     db.session.commit()
     if claim is None:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
 
 from models import Dataset, Job, User, db, now
 
@@ -56,14 +56,45 @@ def submit(kind: str, dataset: Dataset, user: User | None = None) -> Job:
 
 
 def find_waiting(kinds: Iterable[str]) -> int | None:
-    """The oldest job of `kinds` that nobody works on, or None. It only reads, so idling locks nobody out."""
-    oldest = select(Job.id).where(Job.kind.in_(tuple(kinds)), _is_free()).order_by(Job.id).limit(1)
+    """The job of `kinds` whose turn it is, or None. It only reads, so idling locks nobody out."""
+    kinds = tuple(kinds)
+    is_any = select(Job.id).where(Job.kind.in_(kinds), _is_free()).limit(1)
     with db.engine.connect().execution_options(is_reading=True) as connection:
-        return connection.scalar(oldest)
+        if connection.scalar(is_any) is None:
+            return None  # the usual answer, by the index alone
+        return connection.scalar(in_turn(kinds).limit(1))
+
+
+def in_turn(kinds: Iterable[str]) -> Select[tuple[int]]:
+    """Select the ids of the free jobs of `kinds`, the next to be claimed first: fair among users.
+
+    First comes who has the fewest jobs at work; of these, whose last one was begun longest ago (or never);
+    of one user's the oldest. So nobody waits for all of somebody else's hundred jobs. What nobody in
+    particular asked for counts as one more user's.
+    """
+    kinds = tuple(kinds)
+    served = (
+        select(
+            Job.user_id,
+            func.sum(case((and_(Job.state == "running", Job.lease_until >= now()), 1), else_=0)).label(
+                "at_work"
+            ),
+            func.max(Job.started_at).label("latest"),
+        )
+        .where(Job.kind.in_(kinds))
+        .group_by(Job.user_id)
+        .subquery()
+    )
+    return (
+        select(Job.id)
+        .join(served, Job.user_id.is_not_distinct_from(served.c.user_id))
+        .where(Job.kind.in_(kinds), _is_free())
+        .order_by(served.c.at_work, served.c.latest.is_not(None), served.c.latest, Job.id)
+    )
 
 
 def claim(worker: str, kinds: Iterable[str], job_id: int | None = None) -> Claim | None:
-    """Take the oldest free job of `kinds` (or `job_id`), or None when there is none or another was faster.
+    """Take the free job of `kinds` whose turn it is, or `job_id`; None when another was faster, or none is free.
 
     Free is what is queued, and what its worker has left without a sign of life past its lease.
     """
