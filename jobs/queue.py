@@ -94,7 +94,7 @@ def in_turn(kinds: Iterable[str]) -> Select[tuple[int]]:
 
 
 def claim(worker: str, kinds: Iterable[str], job_id: int | None = None) -> Claim | None:
-    """Take the free job of `kinds` whose turn it is, or `job_id`; None when another was faster, or none is free.
+    """Take the free job of `kinds` whose turn it is, or `job_id`; None if none is free or another was faster.
 
     Free is what is queued, and what its worker has left without a sign of life past its lease.
     """
