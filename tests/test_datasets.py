@@ -29,7 +29,9 @@ def test_datasets_of_one_name_have_addresses_of_their_own(alice):
     assert [datasets.create("Flowers", alice).slug for _ in range(3)] == ["flowers", "flowers-2", "flowers-3"]
 
 
-@pytest.mark.parametrize("name", ["", "   ", "x" * 101, "a\u202eb", "a\nb", "a\0b"])
+@pytest.mark.parametrize(
+    "name", ["", "   ", "x" * 101, "a\u202eb", "a\nb", "a\0b", "\u200b", "\u3164 \u2060"]
+)
 def test_what_is_no_name_is_refused(alice, name):
     with pytest.raises(NameRefused):
         datasets.create(name, alice)
