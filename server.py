@@ -176,7 +176,10 @@ def import_files(dataset: str, path: Path, task: str, label: str | None, as_json
         import_id, job_id = started.id, started.job_id
     local.see_through(app, job_id, _end_by_signal(), _show_progress)
     with app.app_context():
-        _report_import(db.session.get(Import, import_id), as_json)
+        done = db.session.get(Import, import_id)
+        if done is None:
+            raise click.ClickException("The dataset was deleted before everything was in.")
+        _report_import(done, as_json)
 
 
 def _show_progress(job: Job) -> None:

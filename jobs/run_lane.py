@@ -169,7 +169,7 @@ def _how_it_ended(
 
 def _settle(claim: queue.Claim, run_id: int, state: str, message: str | None) -> None:
     run = db.session.get(Run, run_id)
+    queue.settle(claim, state, message)  # first: the run may be deleted by now
     training.settle_run(run)
-    queue.settle(claim, state, message)
     request_embedding(run.dataset)  # of what came in meanwhile
     db.session.commit()

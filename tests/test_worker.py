@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from datasets import datasets
 from jobs import imports, local, queue, runs, training
 from learning.backbones import find
 from learning.embeddings import EmbeddingStore
@@ -117,6 +118,13 @@ def test_a_finished_import_is_seen_through_while_its_progress_is_told(app, impor
     db.session.expire_all()
     assert import_.job.state == "finished"
     assert told[-1] == "finished"
+
+
+def test_an_import_whose_dataset_is_deleted_is_seen_through_to_that_end(app, dataset, import_):
+    job_id = import_.job_id
+    datasets.delete(dataset)
+    db.session.commit()
+    local.see_through(app, job_id, threading.Event(), lambda job: pytest.fail("there is nothing to tell"))
 
 
 def test_training_is_refused_with_the_reason_while_there_is_too_little(shift, import_, dataset, alice):
