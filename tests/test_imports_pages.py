@@ -64,6 +64,12 @@ def test_without_a_label_the_folder_is_the_label(owner):
     assert labels_of(db.session.scalars(select(Item)).one()) == ["rose"]
 
 
+@pytest.mark.parametrize("name", ["/a.png", "./a.png", "../a.png"])
+def test_a_folder_without_a_name_of_its_own_is_no_label(owner, name):
+    assert add(owner, (name, picture(1))).status_code == 200
+    assert labels_of(db.session.scalar(select(Item))) == []
+
+
 def test_a_bad_image_among_good_ones_is_reported_by_name_and_the_good_are_kept(owner):
     answer = add(owner, ("good.png", picture()), ("bad.png", b"<html>"))
     assert answer.status_code == 200

@@ -130,7 +130,7 @@ def _sent_images() -> list[SentFile]:
 def _as_sent(file: FileStorage, name: str, label: str | None) -> SentFile:
     size = file.stream.seek(0, os.SEEK_END)
     file.stream.seek(0)
-    folders = name.replace("\\", "/").split("/")[:-1]
+    folders = [part for part in name.replace("\\", "/").split("/")[:-1] if part not in ("", ".", "..")]
     return SentFile(name, file.stream.read, size, (label,) if label else tuple(folders[-1:]))
 
 
