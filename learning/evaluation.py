@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from learning import multilabel
+from learning.calibration import SINGLE
 from utils import write_atomically
 
 Z_95 = 1.959963984540054  # the two-sided 95 % point of the normal distribution
@@ -27,6 +30,51 @@ def wilson_interval(correct: int, count: int) -> tuple[float, float]:
     spread = share * (1 - share) / count + squared / (4 * count**2)
     reach = Z_95 * math.sqrt(spread) / (1 + squared / count)
     return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def measure(
+    task: str,
+    probabilities: np.ndarray,
+    targets: np.ndarray,
+    labels: list[str],
+    thresholds: Sequence[float] | None = None,
+) -> dict[str, Any]:
+    """Measure predictions of items that were not learnt from: the one door for every recipe.
+
+    Args:
+        task: `single-label` or `multi-label`.
+        probabilities: float (items, labels), calibrated; at least one item.
+        targets: float (items, labels): 1 where the item has the label, else 0.
+        labels: their names.
+        thresholds: one a label, of a multi-label version; 0.5 where there are none.
+
+    Returns:
+        What `evaluate` gives, or `multilabel.evaluate`.
+    """
+    if task == SINGLE:
+        return evaluate(probabilities, targets.argmax(axis=1), labels)
+    return multilabel.evaluate(probabilities, targets, labels, thresholds)
+
+
+def summarise(
+    task: str, *, leave_one_out: dict | None = None, validation: dict | None = None, test: dict | None = None
+) -> dict[str, Any]:
+    """Return a version's metrics of the blocks that `measure` gave.
+
+    The score is by leave-one-out, which sees the most items, else by the test split, else by the validation
+    split, which a recipe that stops early has chosen on.
+
+    Returns:
+        task, score (name, value 0 to 1, interval of 95 %, by), the three blocks, and for a single-label task
+        accuracy and interval.
+    """
+    blocks = {"leave_one_out": leave_one_out, "validation": validation, "test": test}
+    by = next(name for name in ("leave_one_out", "test", "validation") if blocks[name])
+    name = "accuracy" if task == SINGLE else "micro_f1"
+    value, interval = blocks[by][name], blocks[by]["interval"]
+    told = {"accuracy": value, "interval": interval} if task == SINGLE else {}
+    score = {"name": name, "value": value, "interval": interval, "by": by}
+    return {"task": task, "score": score, **told, **blocks}
 
 
 def evaluate(probabilities: np.ndarray, truth: np.ndarray, labels: list[str]) -> dict[str, Any]:
@@ -95,7 +143,7 @@ def write(
     content = {
         "names": labels,
         "labels": measured["labels"],
-        "confusion": measured["confusion"],
+        "confusion": measured.get("confusion"),  # of a single-label task
         "items": lines,
     }
     write_atomically(path, json.dumps(content, ensure_ascii=False) + "\n")

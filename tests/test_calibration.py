@@ -1,0 +1,79 @@
+"""Logits become probabilities that mean what they say, also where hardly anything was learnt."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+
+from learning import calibration
+
+
+def make(items=600, labels=5):
+    random = np.random.default_rng(0)
+    targets = (random.random((items, labels)) < 0.25).astype(float)
+    return 0.5 * targets + 0.3 * random.normal(size=targets.shape), targets
+
+
+def test_scale_and_offset_are_those_of_logistic_regression():
+    scores, targets = make()
+    fitted = calibration.fit(scores, targets, "multi-label")
+    for label in range(5):
+        wanted = LogisticRegression(C=1e9, tol=1e-8).fit(scores[:, [label]], targets[:, label])
+        assert fitted.scales[label] == pytest.approx(wanted.coef_[0, 0], rel=0.05)  # targets are smoothed
+        assert fitted.offsets[label] == pytest.approx(wanted.intercept_[0], rel=0.05)
+
+
+def test_the_threshold_has_the_greatest_f1():
+    scores, targets = make()
+    fitted = calibration.fit(scores, targets, "multi-label")
+    said = fitted.probabilities(scores)
+    for label, threshold in enumerate(fitted.thresholds):
+        best = max(f1_score(targets[:, label], said[:, label] >= limit) for limit in said[:, label])
+        assert f1_score(targets[:, label], said[:, label] >= threshold) == pytest.approx(best)
+
+
+HARD = {
+    "no item has it": lambda scores: (scores, np.zeros_like(scores)),
+    "every item has it": lambda scores: (scores, np.ones_like(scores)),
+    "one item has it": lambda scores: (scores, np.eye(len(scores))[:, :5]),
+    "its scores are all the same": lambda scores: (np.zeros_like(scores), (scores > 0.5).astype(float)),
+    "its scores say the opposite": lambda scores: (-scores, (scores > 0.5).astype(float)),
+    "its scores say all": lambda scores: (1e3 * scores, (scores > 0.5).astype(float)),
+}
+
+
+@pytest.mark.parametrize("make_hard", HARD.values(), ids=HARD)
+def test_a_label_of_which_little_can_be_learnt_gets_finite_numbers(make_hard):
+    scores, targets = make_hard(make()[0])
+    fitted = calibration.fit(scores, targets, "multi-label")
+    said = fitted.probabilities(scores)
+    assert np.isfinite(said).all()
+    assert min(fitted.scales) >= 0
+    assert said.mean(axis=0) == pytest.approx(targets.mean(axis=0), abs=0.02)
+
+
+def test_nothing_is_said_where_no_score_tells_a_rare_label():
+    fitted = calibration.fit(np.zeros((100, 1)), np.eye(100)[:, :1], "multi-label")
+    assert not fitted.decide(fitted.probabilities(np.zeros((1, 1)))).any()
+
+
+def test_a_networks_temperature_is_found():
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(4_000, 4))
+    drawn = [random.choice(4, p=row) for row in calibration.softmax(logits)]
+    fitted = calibration.fit(3 * logits, np.eye(4)[drawn], "single-label")
+    assert fitted.temperature == pytest.approx(3, rel=0.1)
+
+
+@pytest.mark.parametrize("task", ["single-label", "multi-label"])
+def test_what_package_json_says_gives_the_same_back(task):
+    fitted = calibration.fit(*make(), task)
+    spec = {"task": task, "labels": list("abcde"), **fitted.to_spec()}
+    assert calibration.from_spec(spec) == fitted
+
+
+@pytest.mark.parametrize("scales", [None, 1.0, [1.0], [1.0, None], [1.0, float("nan")], ["a", "b"]])
+def test_a_damaged_calibration_is_refused(scales):
+    spec = {"task": "multi-label", "labels": ["a", "b"], "scales": scales, "offsets": [0, 0]}
+    with pytest.raises(ValueError):
+        calibration.from_spec(spec | {"thresholds": [0.5, 0.5]})
