@@ -4,6 +4,7 @@
 // <div data-chart="/address/of/the/same.json"></div>
 
 const drawn = new Map(); // element -> {items, theme, views}
+const latest = new Map(); // name of a source -> its newest columns
 
 function currentTheme() {
   return document.documentElement.dataset.bsTheme === "dark" ? "dark" : "light";
@@ -18,6 +19,20 @@ async function draw(element) {
   element.replaceChildren();
   chart.views = await globalThis.Bokeh.embed.embed_item(structuredClone(chart.items[theme]), element);
   openCellsOnTap(chart.views);
+  latest.forEach((columns, name) => fillIn(chart.views, name, columns));
+}
+
+// Gives every chart's source of that name new columns, now and whenever it is drawn again.
+export function fillSource(name, columns) {
+  latest.set(name, columns);
+  drawn.forEach((chart) => fillIn(chart.views, name, columns));
+}
+
+function fillIn(views, name, columns) {
+  for (const view of views?.roots ?? []) {
+    const source = view.model.document?.get_model_by_name(name);
+    if (source) source.data = columns;
+  }
 }
 
 // A tap selects a cell; the address it leads to is a column of the data beside it.

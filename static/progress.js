@@ -54,6 +54,7 @@ async function follow(root) {
       writeFields(root, facts);
       moveBars(root, facts);
       markPhases(root, facts);
+      root.dispatchEvent(new CustomEvent("progress", { detail: facts, bubbles: true }));
       if (facts.next && !("stay" in root.dataset)) return globalThis.location.assign(facts.next);
       if (facts.is_over || (state !== null && state !== facts.state)) return globalThis.location.reload();
       state = facts.state;

@@ -74,7 +74,7 @@ def as_json(draw: Callable[[Palette], figure]) -> str:
 
 def _bars(labels: list[str], shares: list[float], palette: Palette) -> figure:
     rows = list(range(len(labels)))
-    chart = _plain_figure(
+    chart = plain_figure(
         palette,
         x_range=Range1d(0, 1.16),  # room for the value behind a full bar
         y_range=Range1d(len(labels) - 0.5, -0.5),
@@ -101,7 +101,7 @@ def _matrix(
 ) -> figure:
     side = len(labels)
     cell = int(np.clip(560 / max(side, 1), 14 if side > LARGEST_VALUED_MATRIX else 24, 72))
-    chart = _plain_figure(
+    chart = plain_figure(
         palette,
         x_range=Range1d(-0.5, side - 0.5),
         y_range=Range1d(side - 0.5, -0.5),
@@ -147,7 +147,7 @@ def _cells(
     }
 
 
-def _plain_figure(palette: Palette, **more) -> figure:
+def plain_figure(palette: Palette, **more) -> figure:
     """A figure without toolbar, in the theme's colours, transparent onto the page."""
     chart = figure(toolbar_location=None, tools="", background_fill_color=None, **more)
     chart.border_fill_color = chart.outline_line_color = None

@@ -9,7 +9,7 @@ from typing import Any
 from jobs import runs, training
 from learning.comparison import Comparison, compare, is_right
 from learning.package import PackageDamaged, read_spec
-from models import Version
+from models import Run, Version
 from web.formats import count, percent
 
 # What a run's settings say of the machine and not of the training.
@@ -56,6 +56,8 @@ class Pair:
         return f"Version {ahead.number} is right on {abs(self.found.lead):,} more of {items}."
 
     def _verdict(self) -> str:
+        if not self.found.lead:
+            return "There is no difference between them to judge (p = 1.000)."
         p = "p < 0.001" if self.found.p < 0.001 else f"p = {self.found.p:.3f}"
         return f"That is {'more' if self.found.is_real else 'no more'} than chance may bring ({p})."
 
@@ -86,7 +88,7 @@ def _tested(version: Version) -> dict[str, tuple[frozenset[str], bool]]:
 
 def _task(version: Version) -> str:
     """The task the version was trained for: the dataset's may have changed since."""
-    return version.metrics.get("task") or settings_of(version).get("task") or version.dataset.task
+    return version.metrics.get("task") or settings_of(version.run).get("task") or version.dataset.task
 
 
 def _thresholds(version: Version) -> list[float] | None:
@@ -96,9 +98,8 @@ def _thresholds(version: Version) -> list[float] | None:
         return None
 
 
-def settings_of(version: Version) -> dict[str, Any]:
-    """The settings the version was trained with, without where things lay on the machine."""
-    run = version.run
+def settings_of(run: Run) -> dict[str, Any]:
+    """The settings of a run, without where things lie on the machine."""
     try:
         given = runs.read_settings(training.folder_of(run))
     except (OSError, ValueError):
@@ -108,7 +109,7 @@ def settings_of(version: Version) -> dict[str, Any]:
 
 def settings_rows(versions: list[Version]) -> tuple[list[dict], list[dict]]:
     """Every setting as a row of a value a version: first those that differ, then those that are the same."""
-    given = [settings_of(version) | _learnt_from(version) for version in versions]
+    given = [settings_of(version.run) | _learnt_from(version) for version in versions]
     names = dict.fromkeys(name for settings in given for name in settings)
     rows = [{"name": as_words(name), "values": [as_text(one.get(name)) for one in given]} for name in names]
     differ = [row for row in rows if len(set(row["values"])) > 1]

@@ -2,51 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from web.work import as_duration
 from web.work import percent as share
 
 PHASES = {
+    "checking": "Checking what was given",
+    "loading": "Loading the network",
     "embedding": "Getting to know the images",
     "solving": "Learning what tells the labels apart",
+    "finding": "Finding how fast to learn",
+    "training": "Teaching the network, epoch by epoch",
     "evaluating": "Checking itself on images it did not learn from",
     "packaging": "Packing the version",
     "exporting": "Making the files to take away, and proving them",
 }
+# What a recipe always goes through; every other phase is shown once it has begun.
+ALWAYS = {
+    "quick": {"embedding", "solving", "evaluating", "packaging", "exporting"},
+    "fine-tune": {"embedding", "solving", "training", "evaluating", "packaging", "exporting"},
+    "custom": {"checking", "training", "evaluating", "packaging", "exporting"},
+    "uploaded": {"checking", "loading", "evaluating", "packaging", "exporting"},
+}
 
 
-def of(events: list[dict[str, Any]], job: dict[str, Any]) -> list[dict[str, Any]]:
+def of(events: list[dict[str, Any]], job: dict[str, Any], recipe: str = "quick") -> list[dict[str, Any]]:
     """Return name, words, state (done, current, stopped or waiting) and detail of every phase.
 
     Args:
         events: progress.jsonl's lines, oldest first: time (seconds), phase, done, total.
         job: the run's job as `work.describe` says it.
+        recipe: the run's.
     """
     latest = {event["phase"]: event for event in events if event.get("phase") in PHASES}
-    now_at = _current(events)
+    shown = [name for name in PHASES if name in latest or name in ALWAYS.get(recipe, ())]
+    now_at = _current(events, shown)
     return [
         {
             "name": name,
-            "words": words,
+            "words": PHASES[name],
             "state": _state(place, now_at, job),
             "detail": _detail(events, name, latest.get(name)),
         }
-        for place, (name, words) in enumerate(PHASES.items())
+        for place, name in enumerate(shown)
     ]
 
 
 def percent(events: list[dict[str, Any]]) -> int | None:
     """How much of the phase that goes on is done, 0 to 100; None where it does not say."""
-    return share(events[-1].get("done"), events[-1].get("total")) if events else None
+    last = events[-1] if events else {}
+    of_this = share(last.get("done"), last.get("total"))
+    if not last.get("epochs") or "epoch" not in last:
+        return of_this
+    return min(100, int((100 * (last["epoch"] - 1) + (of_this or 0)) / last["epochs"]))
 
 
-def _current(events: list[dict[str, Any]]) -> int:
+def _current(events: list[dict[str, Any]], shown: list[str]) -> int:
     """The place of the phase that goes on; -1 before the first, past the end after `done`."""
     name = events[-1].get("phase") if events else None
     if name == "done":
-        return len(PHASES)
-    return list(PHASES).index(name) if name in PHASES else -1
+        return len(shown)
+    return shown.index(name) if name in shown else -1
 
 
 def _state(place: int, now_at: int, job: dict[str, Any]) -> str:
@@ -62,7 +80,14 @@ def _detail(events: list[dict[str, Any]], name: str, event: dict[str, Any] | Non
     if event is None:
         return ""
     if event is events[-1]:
-        return f"{event['done']:,} of {event['total']:,}" if event.get("total") and "done" in event else ""
+        return ", ".join(_so_far(event))
     times = [one["time"] for one in events if one.get("phase") == name]
     ended = next(one["time"] for one in events if one["time"] >= times[-1] and one.get("phase") != name)
     return as_duration(ended - times[0])
+
+
+def _so_far(event: dict[str, Any]) -> Iterator[str]:
+    if event.get("epochs") and "epoch" in event:
+        yield f"epoch {event['epoch']} of {event['epochs']}"
+    if event.get("total") and "done" in event:
+        yield f"{event['done']:,} of {event['total']:,}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, abort, flash, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, flash, jsonify, redirect, render_template, request, url_for
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from jobs import queue, training
 from models import Dataset, Run, db
-from web import phases, readiness, work
+from web import comparing, curves, phases, readiness, run_charts, work
 from web.access import get_dataset, get_user, has_role
 from web.recipes.fields import FieldRefused, Form
 from web.recipes.offered import RECIPES
@@ -58,11 +58,21 @@ def embedding(slug: str) -> Response:
 def show(slug: str, name: str) -> str:
     """Show a run: its phases, its log and what came of it."""
     dataset, run = _find(slug, name)
+    events, _ = training.progress(run)
+    settings = comparing.settings_of(run)
+    drawn = curves.Curves(events, settings.get("task", dataset.task))
+    epochs = drawn.epochs()
     return render_template(
         "runs/show.html",
         dataset=dataset,
         run=run,
         progress=_progress(run, slug),
+        settings=_in_words(settings),
+        metric_words=drawn.metric_words,
+        loss_curve=run_charts.loss_curve(epochs),
+        metric_curve=run_charts.metric_curve(epochs, drawn.metric_words),
+        rate_curve=run_charts.rate_curve(drawn.rates(), drawn.suggested()),
+        limits=current_app.config["PIGEONHOLE"],
         is_editor=has_role(get_user(), dataset, "editor"),
     )
 
@@ -83,6 +93,18 @@ def cancel(slug: str, name: str) -> Response:
     training.cancel(run)
     db.session.commit()
     return _to(run, slug)
+
+
+@blueprint.post("/<name>/again")
+def again(slug: str, name: str) -> Response:
+    """Start a new run with the settings of this one, on the images as they are now."""
+    dataset, run = _find(slug, name, "editor")
+    try:
+        fresh = training.start_run(dataset, get_user(), run.recipe, run.backbone, run.settings)
+    except training.NotTrainable as problem:
+        abort(409, str(problem))
+    db.session.commit()
+    return _to(fresh, slug)
 
 
 @blueprint.post("/<name>/resume")
@@ -146,6 +168,10 @@ def _index(dataset: Dataset, recipe: str, form: Form, problem: str | None = None
     )
 
 
+def _in_words(settings: dict[str, Any]) -> dict[str, str]:
+    return {comparing.as_words(name): comparing.as_text(value) for name, value in settings.items()}
+
+
 def _progress(run: Run, slug: str) -> dict[str, Any]:
     """The job's state with the run folder's phases and the end of its log: read from there at every call."""
     events, _ = training.progress(run)
@@ -153,8 +179,9 @@ def _progress(run: Run, slug: str) -> dict[str, Any]:
     version = run.version
     return {
         **job,
-        "phases": phases.of(events, job),
+        "phases": phases.of(events, job, run.recipe),
+        "curves": curves.Curves(events).as_json(),
         "percent": 100 if job["state"] == "finished" else phases.percent(events),
-        "log": training.log(run, LOG_BYTES),
+        "log": training.log(run, LOG_BYTES) or "Nothing yet.",
         "next": version and url_for("versions.show", slug=slug, number=version.number),
     }

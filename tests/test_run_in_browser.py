@@ -1,0 +1,69 @@
+"""A run's page in a real browser: curves that move without a reload, and that everybody can read it."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from jobs import runs, training
+from models import db
+from tests.house import chromium
+from tests.teaching import start, teach
+from tests.test_accessibility import LOOKS, faults_of
+from tests.test_curves import STEP, TWO, epoch
+from tests.test_work_in_browser import DATASET, address, page  # noqa: F401  (fixtures)
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=30_000)
+POINTS = "globalThis.Bokeh.documents.map((one) => one.get_model_by_name('epochs')).filter(Boolean)"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser."""
+    with chromium() as browser:
+        yield browser
+
+
+def tell(run, *events) -> None:
+    """Write events as the trainer would."""
+    for event in events:
+        runs.report(
+            training.folder_of(run), **{name: value for name, value in event.items() if name != "time"}
+        )
+
+
+@pytest.fixture
+def run(dataset):
+    """A run at work that has two epochs behind it and tried some learning rates before."""
+    teach(dataset)
+    run = start(dataset)
+    run.job.state = "running"
+    db.session.commit()
+    rates = [{"phase": "finding", "rate": 10.0 ** (place - 5), "loss": 1 / (place + 1)} for place in range(5)]
+    tell(run, *rates, {"phase": "finding", "suggested": 0.01}, *TWO)
+    return run
+
+
+@pytest.mark.parametrize(("theme", "width"), LOOKS)
+def test_a_run_with_curves_is_readable_by_everybody(page, address, run, theme, width):  # noqa: F811
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=theme)
+    page.goto(f"{address}{DATASET}/runs/{run.folder}", wait_until="load")
+    page.wait_for_function("globalThis.Bokeh?.documents.length === 3")
+    assert (faults_of(page), page.faults) == ([], [])
+
+
+def test_curves_and_table_go_on_without_a_reload(page, address, run):  # noqa: F811
+    page.goto(f"{address}{DATASET}/runs/{run.folder}")
+    page.evaluate("globalThis.isTheSamePage = true")
+    rows = page.locator("[data-epochs] tr")
+    expect(rows).to_have_count(2)
+    tell(run, epoch(3, loss=0.25, val_loss=None, accuracy=0.9), {**STEP, "epoch": 4})
+    expect(rows).to_have_count(3)
+    expect(page.get_by_text("epoch 4 of 8, 1 of 4")).to_be_visible()
+    page.wait_for_function(f"{POINTS}.every((source) => source.get_length() === 3)")
+    page.evaluate("document.documentElement.dataset.bsTheme = 'dark'")  # draws them anew, with all points
+    page.wait_for_function(f"{POINTS}.every((source) => source.get_length() === 3)")
+    assert page.evaluate("globalThis.isTheSamePage")
+    assert page.faults == []
