@@ -58,6 +58,7 @@ SETTINGS: dict[str, Setting] = {
     "MAX_ZIP": Setting(1 * GIB, "One zip, streamed to disk."),
     "MAX_ZIP_MEMBERS": Setting(50_000, "Files in one zip."),
     "MAX_ZIP_CONTENT": Setting(4 * GIB, "All files of one zip unpacked, counted while streaming."),
+    "MAX_CSV": Setting(100 * MIB, "One CSV of labels."),
     "MAX_PREDICT_BODY": Setting(16 * MIB, "One prediction request."),
     "MIN_FREE_DISK": Setting(1 * GIB, "Uploads are refused below this much free disk, or below 5 %."),
     # Rates (a minute)

@@ -290,6 +290,9 @@ class Import(db.Model):
     source: Mapped[str] = mapped_column(String(1024), default="")  # the sent name, for showing
     upload: Mapped[str | None] = mapped_column(String(1024))  # where the bytes wait, until it is finished
     label: Mapped[str | None] = mapped_column(String(100))  # one label for everything in it
+    # How labels are found: list (a path), list_name, file_column, label_columns, labels_from, min_items.
+    options: Mapped[dict] = mapped_column(default=dict)
+    notes: Mapped[list] = mapped_column(default=list)  # sentences of the report, on the import as a whole
     added: Mapped[int] = mapped_column(default=0)
     skipped: Mapped[int] = mapped_column(default=0)
     refused: Mapped[int] = mapped_column(default=0)

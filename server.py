@@ -12,6 +12,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 from flask import Flask
@@ -22,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 import config
 import web
 from datasets import datasets, names
+from datasets.labelling import WAYS
 from jobs import backup, database, doctor, imports, leftovers, local, supervisor, training
 from learning.package import PackageDamaged
 from models import TASKS, Dataset, Import, ImportFile, Job, User, Version, db, now, prepare_engine
@@ -164,14 +166,26 @@ def token(name: str, scopes: str) -> None:
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--task", type=click.Choice(TASKS), default=TASKS[0], help="Of a dataset that is made now.")
 @click.option("--label", help="One label for everything; else each folder's name is its images' label.")
+@click.option(
+    "--labels", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A CSV of labels."
+)
+@click.option("--file-column", default="", help="The CSV's column of file names, by its heading.")
+@click.option("--label-column", multiple=True, help="A column of labels; may be given several times.")
+@click.option("--min-items", type=click.IntRange(0), default=0, help="Leave out labels with fewer images.")
+@click.option("--labels-from", type=click.Choice(WAYS), default=WAYS[0], help="folders: mind no CSV inside.")
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
-def import_files(dataset: str, path: Path, task: str, label: str | None, as_json: bool) -> None:
-    """Bring a folder of class folders or a zip into DATASET, made if missing, and print the report."""
+def import_files(
+    dataset: str, path: Path, task: str, label: str | None, labels: Path | None, as_json: bool, **choices: Any
+) -> None:
+    """Bring a folder, a zip or a CSV beside its images into DATASET, made if missing; print the report."""
+    if path.is_file() and path.suffix.lower() == ".csv":
+        path, labels = path.resolve().parent, path
     app = _open()
     with app.app_context():
         kind = "folder" if path.is_dir() else "zip"
         target = _find_dataset(dataset) or datasets.create(dataset, _first_admin(), task)
-        started = imports.start_import(target, None, kind, path.name, path.resolve(), label)
+        options = _as_options(labels, **choices)
+        started = imports.start_import(target, None, kind, path.name, path.resolve(), label, options)
         db.session.commit()
         import_id, job_id = started.id, started.job_id
     local.see_through(app, job_id, _end_by_signal(), _show_progress)
@@ -180,6 +194,14 @@ def import_files(dataset: str, path: Path, task: str, label: str | None, as_json
         if done is None:
             raise click.ClickException("The dataset was deleted before everything was in.")
         _report_import(done, as_json)
+
+
+def _as_options(labels: Path | None, label_column: tuple[str, ...], **others: Any) -> dict[str, Any]:
+    """Return the choices of a command line as `Import.options` has them."""
+    options = {**others, "label_columns": list(label_column)}
+    if labels:
+        options |= {"list": str(labels.resolve()), "list_name": labels.name}
+    return {name: value for name, value in options.items() if value}
 
 
 def _show_progress(job: Job) -> None:
@@ -192,11 +214,15 @@ def _report_import(import_: Import, as_json: bool) -> None:
     refused = select(ImportFile).filter_by(import_id=import_.id, outcome="refused")
     for file in db.session.scalars(refused):
         click.echo(f"{file.sent_name}: {file.message}", err=True)
+    for note in import_.notes:
+        click.echo(note, err=True)
     figures = {name: getattr(import_, name) for name in ("added", "skipped", "refused")}
     click.echo(", ".join(f"{count:,} {name}" for name, count in figures.items()))
     if as_json:
         state = import_.job.state
-        click.echo(json.dumps({"dataset": import_.dataset.slug, "state": state, **figures}))
+        click.echo(
+            json.dumps({"dataset": import_.dataset.slug, "state": state, **figures, "notes": import_.notes})
+        )
     if import_.job.state != "finished":
         raise click.ClickException(import_.job.message or "The import was stopped.")
 

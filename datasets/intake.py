@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from itertools import islice
 
 from flask import current_app
@@ -15,11 +15,15 @@ from sqlalchemy import select
 from datasets import storage
 from datasets.archives import Limits
 from datasets.checking import Image, Refusal, SentFile, check_and_store, read_bytes
-from datasets.rows import Taken, add_rows, load_splitter
-from datasets.sources import open_source
+from datasets.label_lists import Columns
+from datasets.labelling import Choices
+from datasets.labels import count_labels
+from datasets.rows import Taken, add_rows, load_splitter, report_left_out
+from datasets.sources import Brought, open_source
 from models import Dataset, Import, ImportFile, db
 
 BATCH = 100  # files between two commits: seconds for large photos, and all that a kill -9 can cost
+LEFT_OUT_BATCH = 2_000  # rows of files that stay out, between two commits
 GROUP = 5  # files a thread takes at once: fewer hand-overs between threads
 _CORES = os.cpu_count() or 1
 
@@ -74,24 +78,54 @@ def work_through(import_: Import) -> Iterator[tuple[int, int | None]]:
 
     Raises:
         ArchiveRefused: the zip as a whole is not taken.
+        LabelListRefused: nor is its label list.
         StorageFull: the disk is nearly full; what was committed stays.
     """
-    source, dataset = (import_.kind, import_.upload, import_.label), import_.dataset_id
+    dataset_id, opening = import_.dataset_id, _opening_of(import_)
     yield 0, None
-    with open_source(*source, _limits()) as files:
-        dataset = db.session.get(Dataset, dataset)
+    with opening as brought:
+        import_.notes = brought.notes
+        dataset = db.session.get(Dataset, dataset_id)
         splitter = load_splitter(dataset)
         done_names = set(_reported_names(import_))
-        done = len(done_names)
-        yield done, len(files)
-        with closing(_check_ahead([file for file in files if file.name not in done_names])) as batches:
+        done, total = len(done_names), len(brought.files) + len(brought.left_out)
+        yield done, total
+        left_out = [one for one in brought.left_out if one.name not in done_names]
+        for start in range(0, len(left_out), LEFT_OUT_BATCH):
+            done += report_left_out(import_, left_out[start : start + LEFT_OUT_BATCH])
+            yield done, total
+        files = [file for file in brought.files if file.name not in done_names]
+        with closing(_check_ahead(files)) as batches:
             for checked in batches:
                 storage.flush()
                 done += len(add_rows(dataset, checked, import_, splitter))
-                yield done, len(files)
+                yield done, total
 
 
-def _limits() -> Limits:
+def _opening_of(import_: Import) -> AbstractContextManager[Brought]:
+    """Read the rows that opening the source needs, so that no transaction is open while it is read."""
+    options = import_.options or {}
+    choices = choices_of(import_.dataset, import_.label, options)
+    list_at = (options.get("list_name", "The CSV"), options["list"]) if options.get("list") else None
+    return open_source(import_.kind, import_.upload, choices, limits(), list_at)
+
+
+def choices_of(dataset: Dataset, label: str | None, options: dict) -> Choices:
+    """Return how labels are found for this dataset; `options` are an import's."""
+    columns = Columns(options.get("file_column", ""), tuple(options.get("label_columns", ())))
+    return Choices(
+        task=dataset.task,
+        label=label,
+        labels_from=options.get("labels_from", "auto"),
+        columns=columns,
+        min_items=options.get("min_items", 0),
+        known={one.name: one.count for one in count_labels(dataset)},
+        max_list=current_app.config["PIGEONHOLE"].max_csv,
+    )
+
+
+def limits() -> Limits:
+    """Return what a zip may hold, by this instance's settings."""
     settings = current_app.config["PIGEONHOLE"]
     return Limits(settings.max_zip_members, settings.max_zip_content, settings.max_image)
 

@@ -1,4 +1,4 @@
-"""Label lists: a CSV with a column of files and a column of labels."""
+"""Label lists: a CSV that says which labels files bear, in one column of names or in columns of 0 and 1."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from datasets.names import NameRefused, clean_name, make_inert
 
 MAX_ROWS = 1_000_000
-MAX_FIELD = 131_072  # characters
-FILE_COLUMNS = ("file", "filename", "path", "image", "name")
-LABEL_COLUMNS = ("label", "class")
+MAX_FIELD = 131_072  # characters; the csv module's own limit
+MAX_COLUMNS = 10_000
+FILE_COLUMNS = ("file", "filename", "file_name", "path", "filepath", "image", "image_name", "name")
+LABEL_COLUMNS = ("label", "labels", "class", "classes", "category", "tag", "tags")
+SEPARATOR = "|"  # between several labels in one cell
+_MARKS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 
 
 class LabelListRefused(ValueError):
@@ -23,27 +26,65 @@ class LabelListRefused(ValueError):
 
 
 @dataclass(frozen=True)
+class Columns:
+    """The columns chosen by their headings; what is empty is found out from the list itself."""
+
+    file: str = ""
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the list: its number in the file (the heading is 1), the file and the label."""
+    """One line of the list: its number in the file (the heading is 1), the file and its labels."""
 
     number: int
     file: str
-    label: str
+    labels: tuple[str, ...]
 
 
-def read_label_list(content: bytes) -> list[Row]:
-    """Read a CSV with a heading that names a `file` and a `label` column; UTF-8, with or without BOM.
+@dataclass(frozen=True)
+class LabelList:
+    """A list as it was read, and in words which of its columns were taken for what."""
+
+    rows: list[Row]
+    words: str
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which columns are read, and how."""
+
+    heading: list[str]
+    file: int
+    labels: list[int]
+    is_marked: bool  # columns of 0 and 1 rather than of names
+    needs_label: bool
+    names: dict[int, str] = field(default_factory=dict)  # clean label names of marked columns
+
+
+def read_label_list(content: bytes, columns: Columns | None = None, task: str = "single-label") -> LabelList:
+    """Read a CSV with a heading; UTF-8, with or without BOM, separated by commas, semicolons or tabs.
+
+    Two forms: columns of 0 and 1, one a label (`name,cat,dog`), or a column of label names (`file,label`),
+    where a file may have several rows and a cell several names with `|` between them. Where the columns are
+    not chosen, the file column is the first one or one that is named so, and the labels are in a column that
+    is named so or else in all the others.
+
+    Args:
+        content: the file's bytes.
+        columns: the columns chosen, by their headings.
+        task: in a multi-label list a cell may be empty (the image shows none of the labels).
 
     Raises:
         LabelListRefused: it is not such a CSV; the message names the row.
     """
     text = _decode(content)
-    rows = _numbered_rows(text)
-    heading = [name.strip().lower() for name in next(rows, (1, []))[1]]
-    file_column, label_column = _find(heading, FILE_COLUMNS), _find(heading, LABEL_COLUMNS)
-    return [
-        _as_row(number, fields, len(heading), file_column, label_column) for number, fields in rows if fields
-    ]
+    plan = _make_plan(text, columns or Columns(), task)
+    rows, known = [], {}
+    for number, fields in _data_rows(text, plan.heading):
+        row = _as_row(plan, number, fields)
+        rows.append(Row(number, row.file, known.setdefault(row.labels, row.labels)))
+    return LabelList(rows, _describe(plan))
 
 
 def _decode(content: bytes) -> str:
@@ -59,33 +100,163 @@ def _decode(content: bytes) -> str:
     return text
 
 
+# ---------- rows ----------
+
+
 def _numbered_rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    """Yield (number, fields) of every row that is not empty."""
     number = 0
+    reader = csv.reader(_bounded_lines(text), delimiter=_find_delimiter(text), strict=True)
     try:
         for number, fields in enumerate(reader, 1):
             if number > MAX_ROWS + 1:
                 raise LabelListRefused(f"The CSV has more than {MAX_ROWS:,} rows. Split it into several.")
-            yield number, fields
+            if fields:
+                yield number, fields
     except csv.Error as error:
         message = f"Row {number + 1} cannot be read ({error}). Check its quotes and commas."
         raise LabelListRefused(message) from None
 
 
-def _find(heading: list[str], wanted: tuple[str, ...]) -> int:
-    for name in wanted:
-        if name in heading:
-            return heading.index(name)
-    raise LabelListRefused(f"Row 1 names no column {wanted[0]!r}. Begin the CSV with the heading file,label.")
+def _find_delimiter(text: str) -> str:
+    heading = text.partition("\n")[0]
+    return next((mark for mark in ",;\t" if mark in heading), ",")
 
 
-def _as_row(number: int, fields: list[str], width: int, file_column: int, label_column: int) -> Row:
-    if len(fields) != width:
-        raise LabelListRefused(f"Row {number} has {len(fields)} fields, the heading {width}. Mend the row.")
-    file = fields[file_column].strip()
+def _bounded_lines(text: str) -> Iterator[str]:
+    """Refuse a line of endless columns before the csv module makes an object of each field."""
+    for number, line in enumerate(io.StringIO(text, newline=""), 1):
+        if sum(line.count(mark) for mark in ",;\t") > MAX_COLUMNS:
+            raise LabelListRefused(f"Row {number} has more than {MAX_COLUMNS:,} columns. Take some out.")
+        yield line
+
+
+def _data_rows(text: str, heading: list[str]) -> Iterator[tuple[int, list[str]]]:
+    rows = _numbered_rows(text)
+    next(rows, None)
+    for number, fields in rows:
+        if len(fields) != len(heading):
+            message = f"Row {number} has {len(fields)} fields, the heading {len(heading)}. Mend the row."
+            raise LabelListRefused(message)
+        yield number, fields
+
+
+def _as_row(plan: _Plan, number: int, fields: list[str]) -> Row:
+    file = fields[plan.file].strip()
     if not file:
         raise LabelListRefused(f"Row {number} names no file. Fill it in or take the row out.")
+    if plan.is_marked:
+        return Row(
+            number, file, tuple(plan.names[at] for at in plan.labels if _is_marked(plan, number, fields, at))
+        )
     try:
-        return Row(number, file, clean_name(fields[label_column], "label"))
+        return Row(number, file, _read_names(plan, fields))
     except NameRefused as refused:
         raise LabelListRefused(f"Row {number} ({make_inert(file)[:80]}): {refused}") from None
+
+
+def _is_marked(plan: _Plan, number: int, fields: list[str], at: int) -> bool:
+    mark = _MARKS.get(fields[at].strip().lower())
+    if mark is None:
+        shown, column = make_inert(fields[at])[:40], make_inert(plan.heading[at])[:80]
+        raise LabelListRefused(
+            f"Row {number} has {shown!r} under {column}, where 0 or 1 belongs. Mend it or choose columns."
+        )
+    return mark
+
+
+def _read_names(plan: _Plan, fields: list[str]) -> tuple[str, ...]:
+    cells = [cell for at in plan.labels for cell in fields[at].split(SEPARATOR)]
+    filled = [cell for cell in cells if cell.strip()]
+    if not filled and plan.needs_label:
+        filled = [""]  # refused as an empty name
+    return tuple(dict.fromkeys(clean_name(cell, "label") for cell in filled))
+
+
+# ---------- columns ----------
+
+
+def _make_plan(text: str, columns: Columns, task: str) -> _Plan:
+    heading = [name.strip() for name in next(_numbered_rows(text), (1, []))[1]]
+    if len(heading) < 2:
+        raise LabelListRefused(
+            "Row 1 names fewer than two columns. Begin the CSV with the heading file,label."
+        )
+    if twice := next((name for name in heading if name and heading.count(name) > 1), None):
+        raise LabelListRefused(f"Row 1 has two columns named {make_inert(twice)[:80]}. Rename one.")
+    file = _find(heading, columns.file) if columns.file else _guess_file_column(heading)
+    others = [at for at, name in enumerate(heading) if at != file and name]
+    labels = [_find(heading, name) for name in columns.labels]
+    is_marked = _are_marks(text, heading, labels)
+    if not labels:
+        labels, is_marked = _guess_label_columns(text, heading, others)
+    needs_label = task == "single-label" and not is_marked
+    return _Plan(heading, file, labels, is_marked, needs_label, _clean_headings(heading, labels, is_marked))
+
+
+def _find(heading: list[str], name: str) -> int:
+    """Return where a column stands: by its exact heading, else whatever its case."""
+    if name in heading:
+        return heading.index(name)
+    lower = [one.lower() for one in heading]
+    if name.lower() in lower:
+        return lower.index(name.lower())
+    raise LabelListRefused(f"Row 1 names no column {make_inert(name)[:80]!r}. It has: {_list(heading)}.")
+
+
+def _guess_file_column(heading: list[str]) -> int:
+    """The first column, unless it has another's name and some other one is named as files are."""
+    lower = [name.lower() for name in heading]
+    if lower[0] in FILE_COLUMNS:
+        return 0
+    return next((lower.index(name) for name in FILE_COLUMNS if name in lower), 0)
+
+
+def _guess_label_columns(text: str, heading: list[str], others: list[int]) -> tuple[list[int], bool]:
+    """Return (columns of labels, whether they hold 0 and 1)."""
+    named = [at for at in others if heading[at].lower() in LABEL_COLUMNS]
+    if named and not (len(others) > 1 and _are_marks(text, heading, others)):
+        return named[:1], False
+    first = next(_data_rows(text, heading), (2, []))[1]
+    if first and all(first[at].strip().lower() in _MARKS for at in others):
+        return others, True
+    if len(others) == 1:
+        return others, False
+    message = f"Row 1 names no column 'label'. Choose the columns of labels; it has: {_list(heading)}."
+    raise LabelListRefused(message)
+
+
+def _are_marks(text: str, heading: list[str], columns: list[int]) -> bool:
+    """Whether these columns hold 0 and 1 in every row."""
+    rows = _data_rows(text, heading) if columns else iter(())
+    seen = [all(fields[at].strip().lower() in _MARKS for at in columns) for _, fields in rows]
+    return bool(seen) and all(seen)
+
+
+def _clean_headings(heading: list[str], labels: list[int], is_marked: bool) -> dict[int, str]:
+    if not is_marked:
+        return {}
+    try:
+        names = {at: clean_name(heading[at], "label") for at in labels}
+    except NameRefused as refused:
+        raise LabelListRefused(f"Row 1: {refused}") from None
+    if len(set(names.values())) < len(names):
+        raise LabelListRefused("Row 1 has two columns of the same label. Rename one.")
+    return names
+
+
+def _list(heading: list[str]) -> str:
+    shown = ", ".join(make_inert(name)[:40] for name in heading[:12] if name)
+    return shown + (" …" if len(heading) > 12 else "")
+
+
+def _describe(plan: _Plan) -> str:
+    file = make_inert(plan.heading[plan.file])[:80] or "the first"
+    if plan.is_marked:
+        count = len(plan.labels)
+        what = (
+            "1 column of 0 and 1 is a label" if count == 1 else f"{count:,} columns of 0 and 1 are the labels"
+        )
+    else:
+        what = f"labels in column {_list([plan.heading[at] for at in plan.labels])}"
+    return f"files in column {file}, {what}"

@@ -5,6 +5,7 @@ Imports neither the tables nor Flask, so that the trainer's process starts fast.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,16 +21,19 @@ from sqlalchemy.exc import SQLAlchemyError
 import config
 from datasets.archives import ArchiveRefused, open_archive
 from datasets.duplicates import Fingerprints, fingerprint
-from datasets.folders import label_by_folder, list_folder
-from datasets.label_lists import LabelListRefused, read_label_list
+from datasets.folders import list_folder
+from datasets.label_lists import Columns, LabelListRefused
+from datasets.labelling import Choices, File, Labelling, SentList, label_files
 from datasets.names import NameRefused, clean_name, make_inert
 from datasets.splits import Shares, Splitter
 from utils import ImageRefused, center_crop, is_allowed_file, open_image
 
 _FINGERPRINT_SIDE = 32  # pixels: decoded this small, an image costs a third of a millisecond
 _CORES = os.cpu_count() or 1
+_TOLD = 20  # files left out that are logged by name
+log = logging.getLogger("training.manifest")
 
-__all__ = ["ManifestRefused", "Shares", "freeze_named", "freeze_rows", "read_path"]
+__all__ = ["Columns", "ManifestRefused", "Shares", "freeze_named", "freeze_rows", "read_path"]
 
 
 class ManifestRefused(ValueError):
@@ -38,95 +42,117 @@ class ManifestRefused(ValueError):
 
 @dataclass(frozen=True)
 class _Found:
-    """A file that is to be an item: its name for showing, its bytes, its label, where a line says it lies."""
+    """A file that is to be an item: its name for showing, its bytes and labels, where a line says it lies."""
 
     name: str
     read: Callable[[], bytes]
-    label: str
+    labels: tuple[str, ...]
     where: dict[str, str]
 
 
 def read_path(
-    path: str | Path, shares: Shares, known_folder: Path | None = None
+    path: str | Path,
+    shares: Shares,
+    known_folder: Path | None = None,
+    *,
+    labels_path: str | Path | None = None,
+    task: str = "single-label",
+    min_items: int = 0,
+    columns: Columns | None = None,
+    labels_from: str = "auto",
 ) -> tuple[list[str], list[dict]]:
-    """Return (label names sorted, manifest lines) of a folder of class folders, a zip, or a CSV.
+    """Return (label names sorted, manifest lines) of a folder, a zip, or a CSV beside its images.
 
-    Splits follow the same rule as an import: the same files in the same order give the same splits. A file
-    that is there twice counts once.
+    Labels come from `labels_path`, else from a CSV in the folder or zip, else from the flags of labelme's
+    JSON files, else from the folders that images lie in. What is left out is logged by name. Splits follow
+    the same rule as an import: the same files in the same order give the same splits. A file that is there
+    twice counts once.
 
     Args:
-        path: of the folder, the .zip, or the CSV with a heading `file,label` beside its images.
+        path: of the folder, the .zip, or the CSV.
         shares: what is held back of each label.
         known_folder: where fingerprints are kept, so that the next reading need not decode; None keeps none.
+        labels_path: a CSV that names the files of the folder or zip.
+        task: multi-label keeps images without a label, which show none of them; single-label leaves them out.
+        min_items: labels with fewer images are left out.
+        columns: of the CSV, by their headings.
+        labels_from: auto, or folders to take no notice of a CSV or JSON files inside.
 
     Raises:
         ManifestRefused: there is nothing to learn from, or a file or row is wrong; the message says which.
     """
     path = Path(path).absolute()
+    choices = Choices(task, None, labels_from, columns or Columns(), min_items)
     with ExitStack() as stack:
         try:
-            lines = list(_split(_find(path, stack), shares, Fingerprints(known_folder)))
+            found = _find(path, labels_path, choices, stack)
+            lines = list(_split(found, shares, Fingerprints(known_folder)))
         except (ArchiveRefused, LabelListRefused, NameRefused, OSError) as error:
             raise ManifestRefused(f"{path}: {error}") from error
     if not lines:
         raise ManifestRefused(f"{path} holds no images. Put them into one folder for each label.")
-    return sorted({line["labels"][0] for line in lines}), lines
+    labels = sorted({name for line in lines for name in line["labels"]})
+    if not labels:
+        raise ManifestRefused(f"{path}: no image has a label. Say which columns hold them.")
+    return labels, lines
 
 
-def _find(path: Path, stack: ExitStack) -> list[_Found]:
-    if path.is_dir():
-        return _find_in_folder(path)
-    if path.suffix.lower() == ".csv":
-        return _find_in_csv(path)
-    return _find_in_zip(path, stack)
+def _find(path: Path, labels_path: str | Path | None, choices: Choices, stack: ExitStack) -> list[_Found]:
+    if path.suffix.lower() == ".csv" and path.is_file():
+        path, labels_path = path.parent, path
+    sent = SentList(Path(labels_path).name, Path(labels_path).read_bytes()) if labels_path else None
+    files, where = _list_folder(path) if path.is_dir() else _list_zip(path, stack)
+    labelling = label_files(files, choices, sent)
+    _tell(labelling)
+    wanted = {name: names for name, names in labelling.labels.items() if is_allowed_file(name)}
+    labels = {name: _check_labels(name, names, choices.task) for name, names in wanted.items()}
+    if choices.task == "single-label":
+        labels = _without_unlabelled(labels, is_listed=bool(labelling.notes))
+    return [_Found(name, files[name].read, labels[name], where(name)) for name in files if name in labels]
 
 
-def _find_in_folder(root: Path) -> list[_Found]:
-    names = [name for name in list_folder(root) if is_allowed_file(name)]
-    return [
-        _Found(name, (root / name).read_bytes, label, {"path": str(root / name)})
-        for name, label in _labelled(names)
-    ]
+def _list_folder(root: Path) -> tuple[dict[str, File], Callable[[str], dict]]:
+    """Return the files of a folder, and what says where each lies."""
+    files = {name: File((root / name).read_bytes, (root / name).stat().st_size) for name in list_folder(root)}
+    return files, lambda name: {"path": str(root / name)}
 
 
-def _find_in_zip(path: Path, stack: ExitStack) -> list[_Found]:
+def _list_zip(path: Path, stack: ExitStack) -> tuple[dict[str, File], Callable[[str], dict]]:
     archive = stack.enter_context(open_archive(path))
-    members = {member.path: member for member in archive.members if is_allowed_file(member.path)}
-    return [
-        _Found(
-            name,
-            partial(archive.read, members[name]),
-            label,
-            {"path": members[name].info.filename, "archive": str(path)},
+    members = {member.path: member for member in archive.members}
+    files = {name: File(partial(archive.read, member), member.size) for name, member in members.items()}
+    return files, lambda name: {"path": members[name].info.filename, "archive": str(path)}
+
+
+def _tell(labelling: Labelling) -> None:
+    """Log how labels were found, and what is left out."""
+    for note in labelling.notes:
+        log.info(note)
+    for one in labelling.left_out[:_TOLD]:
+        log.warning("%s: %s", one.name, one.message)
+    if len(labelling.left_out) > _TOLD:
+        log.warning("… and %s more.", f"{len(labelling.left_out) - _TOLD:,}")
+
+
+def _check_labels(name: str, names: Iterable[str], task: str) -> tuple[str, ...]:
+    labels = tuple(sorted({clean_name(label, "label") for label in names}))
+    if len(labels) > 1 and task == "single-label":
+        shown = f"{make_inert(name)[:200]} bears {', '.join(labels)[:200]}"
+        raise ManifestRefused(f"{shown}. Train with --task multi-label, or leave it one label.")
+    return labels
+
+
+def _without_unlabelled(labels: dict[str, tuple[str, ...]], is_listed: bool) -> dict[str, tuple[str, ...]]:
+    """Leave out images that a list gives no label; where folders are labels, one outside is a mistake."""
+    bare = [name for name, names in labels.items() if not names]
+    if bare and not is_listed:
+        shown = make_inert(bare[0])
+        raise ManifestRefused(f"{shown} lies in no class folder. Move it into one, or out.")
+    if bare:
+        log.warning(
+            "%s images without a label are left out, %s first.", f"{len(bare):,}", make_inert(bare[0])
         )
-        for name, label in _labelled(members)
-    ]
-
-
-def _find_in_csv(path: Path) -> list[_Found]:
-    return [
-        _Found(row.file, _beside(path, row).read_bytes, row.label, {"path": str(_beside(path, row))})
-        for row in read_label_list(path.read_bytes())
-    ]
-
-
-def _beside(path: Path, row) -> Path:
-    """Return the file that a row names, which must lie beside the CSV or below it."""
-    file = (path.parent / row.file).resolve()
-    if not file.is_relative_to(path.parent.resolve()):
-        raise ManifestRefused(f"{path}: row {row.number} leads out of the CSV's folder: {row.file}.")
-    if not file.is_file():
-        raise ManifestRefused(
-            f"{path}: row {row.number} names {make_inert(row.file)}, which is not there. Put it there."
-        )
-    return file
-
-
-def _labelled(names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for name, label in label_by_folder(names).items():
-        if label is None:
-            raise ManifestRefused(f"{make_inert(name)} lies in no class folder. Move it into one, or out.")
-        yield name, clean_name(label, "label")
+    return {name: names for name, names in labels.items() if names}
 
 
 def _split(found: list[_Found], shares: Shares, known: Fingerprints) -> Iterator[dict]:
@@ -137,8 +163,8 @@ def _split(found: list[_Found], shares: Shares, known: Fingerprints) -> Iterator
     for one, (digest, print_) in zip(found, learnt, strict=True):
         if digest not in seen:
             seen.add(digest)
-            line = {"sha256": digest, **one.where, "labels": [one.label]}
-            split = splitter.decide(digest, print_, [one.label])
+            line = {"sha256": digest, **one.where, "labels": list(one.labels)}
+            split = splitter.decide(digest, print_, one.labels)
             yield {**line, "split": split, "name": make_inert(one.name)}
 
 

@@ -14,6 +14,7 @@ from datasets import storage
 from datasets.checking import Image, Refusal
 from datasets.counts import count_in, recount
 from datasets.duplicates import Neighbours
+from datasets.labelling import LeftOut
 from datasets.labels import find_or_create
 from datasets.names import NameRefused, clean_name
 from datasets.splits import Shares, Splitter
@@ -200,6 +201,12 @@ def _count(dataset: Dataset, taken: list[Taken]) -> None:
         return recount(dataset)
     items = [one.item for one in taken if one.outcome == "added"]
     return count_in(dataset, [(item.split, [link.label_id for link in item.label_links]) for item in items])
+
+
+def report_left_out(import_: Import, left_out: list[LeftOut]) -> int:
+    """Write down files, and rows of files, of which nothing comes in; return how many. Does not commit."""
+    _report(import_, [Taken(one.outcome, one.name, one.code, one.message) for one in left_out])
+    return len(left_out)
 
 
 def _report(import_: Import, taken: list[Taken]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from flask import current_app
 from sqlalchemy import select
 
 from datasets import intake
 from datasets.archives import ArchiveRefused
+from datasets.label_lists import LabelListRefused
 from datasets.storage import StorageFull
 from jobs import queue
 from jobs.embedding import request_embedding
@@ -23,6 +25,7 @@ def start_import(
     source: str,
     upload: str | Path | None = None,
     label: str | None = None,
+    options: dict[str, Any] | None = None,
 ) -> Import:
     """Put an import into the queue.
 
@@ -33,6 +36,7 @@ def start_import(
         source: the sent name, for showing.
         upload: where the zip or folder lies until the import has ended.
         label: one label for everything in it.
+        options: how labels are found, as `Import.options` has them; `list` is where a sent CSV lies.
     """
     import_ = Import(
         dataset_id=dataset.id,
@@ -41,6 +45,7 @@ def start_import(
         source=source,
         upload=str(upload) if upload else None,
         label=label,
+        options=options or {},
         job=queue.submit("import", dataset, user),
     )
     db.session.add(import_)
@@ -62,7 +67,7 @@ def work_through(claim: queue.Claim, is_ending: Callable[[], bool]) -> None:
         raise queue.ClaimLost("The import was deleted.")
     try:
         state, message = _take_batches(claim, import_, is_ending), None
-    except (ArchiveRefused, StorageFull) as refused:
+    except (ArchiveRefused, LabelListRefused, StorageFull) as refused:
         db.session.rollback()
         state, message = "failed", str(refused)
     if state == "queued":
@@ -70,9 +75,11 @@ def work_through(claim: queue.Claim, is_ending: Callable[[], bool]) -> None:
         return db.session.commit()
     queue.settle(claim, state, message)
     request_embedding(import_.dataset)
-    upload = import_.upload
+    uploads = (import_.upload, import_.options.get("list"))
     db.session.commit()
-    return _forget_upload(upload)
+    for upload in uploads:
+        _forget_upload(upload)
+    return None
 
 
 def _take_batches(claim: queue.Claim, import_: Import, is_ending: Callable[[], bool]) -> str:

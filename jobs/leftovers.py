@@ -71,8 +71,13 @@ def _unknown_runs() -> Iterator[Path]:
 
 
 def _unknown_uploads() -> Iterator[Path]:
-    waiting = select(Import.upload).join(Job).where(Job.state.not_in(("finished", "cancelled")))
-    known = {Path(upload).name for upload in db.session.scalars(waiting.where(Import.upload.is_not(None)))}
+    waiting = (
+        select(Import.upload, Import.options).join(Job).where(Job.state.not_in(("finished", "cancelled")))
+    )
+    uploads = [
+        path for upload, options in db.session.execute(waiting) for path in (upload, options.get("list"))
+    ]
+    known = {Path(path).name for path in uploads if path}
     folder = current_app.config["PIGEONHOLE"].folder("uploads")
     yield from (path for path in folder.iterdir() if path.name not in known)
 

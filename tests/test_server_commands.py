@@ -108,7 +108,7 @@ def test_a_zip_is_imported_into_a_dataset_made_for_it(call, rows, tmp_path):
     assert (status, report) == (0, "6 added, 0 skipped, 0 refused")
     assert json.loads(line) == {
         **{"dataset": "my-photos", "state": "finished"},
-        **{"added": 6, "skipped": 0, "refused": 0},
+        **{"added": 6, "skipped": 0, "refused": 0, "notes": []},
     }
     assert path.exists()  # it was the person's, not ours
     labels = {label.name for item in rows(lambda: db.session.query(Item).all()) for label in item.labels}
