@@ -22,7 +22,7 @@ from typing import Any
 import config
 from datasets import manifest
 from jobs import runs
-from learning import backbones, embeddings, exports, inputs, package, quick, tables
+from learning import backbones, embeddings, exports, inputs, options, package, quick, tables
 from learning.torch_weights import WeightsRefused
 from learning.work import Stopped, Work
 
@@ -48,13 +48,13 @@ class WrongUse(ValueError):
     """The command line asks for something that cannot be; the message says what."""
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(words: list[str] | None = None) -> int:
     """Do what the command line says; return the exit status: 0 done, 1 failed, 2 wrong use."""
-    options = _parse(arguments)
+    arguments = _parse(words)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
     try:
-        return _do(options)
-    except WrongUse as error:
+        return _do(arguments)
+    except (WrongUse, options.OptionRefused) as error:
         print(error, file=sys.stderr)
         return 2
     except Stopped as error:
@@ -65,38 +65,38 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
+def _parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="training.py", description="Train an image classifier.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--dataset", metavar="NAME_OR_PATH", help="a dataset, or a folder, zip or CSV")
     what.add_argument("--run", metavar="FOLDER", type=Path, help="a run folder, as the worker makes it")
     what.add_argument("--prepare", metavar="BACKBONE", nargs="?", const=backbones.DEFAULT)
     parser.add_argument("--resume", action="store_true", help="take up a run that failed or was cancelled")
-    parser.add_argument("--recipe", choices=list(RECIPES), default="quick")
-    parser.add_argument("--backbone", choices=list(backbones.BACKBONES), default=backbones.DEFAULT)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--recipe", choices=list(RECIPES), help="how to train; quick unless --config says")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="YAML, as a run's page offers it")
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="where the package is to lie")
     parser.add_argument("--json", action="store_true", help="print one JSON line at the end")
-    return parser.parse_args(arguments)
+    options.add_arguments(parser)
+    return parser.parse_args(words)
 
 
-def _do(options: argparse.Namespace) -> int:
-    if options.prepare:
-        return _prepare(options.prepare, options.out or config.load().folder("backbones"))
-    if options.out and not exports.is_place(options.out):
-        raise WrongUse(f"{options.out} holds other files. Name a folder that is new or empty.")
-    folder = options.run or _create_run(options)
+def _do(arguments: argparse.Namespace) -> int:
+    if arguments.prepare:
+        return _prepare(arguments.prepare, arguments.out or config.load().folder("backbones"))
+    if arguments.out and not exports.is_place(arguments.out):
+        raise WrongUse(f"{arguments.out} holds other files. Name a folder that is new or empty.")
+    folder = arguments.run or _create_run(arguments)
     if not (folder / "settings.json").exists():
         raise WrongUse(f"{folder} is not a run folder: it has no settings.json.")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _note_the_wish_to_end)
-    result = run(folder, options.resume, keep_log=options.run is None)
+    result = run(folder, arguments.resume, keep_log=arguments.run is None)
     if result["state"] != "finished":
         print(result["message"], file=sys.stderr)
         return 1
-    lies_at = exports.place(folder / "package", options.out) if options.out else folder / "package"
+    lies_at = exports.place(folder / "package", arguments.out) if arguments.out else folder / "package"
     print(tables.write_end(result, str(lies_at)), flush=True)
-    if options.json:
+    if arguments.json:
         told = {key: value for key, value in result.items() if key not in ("state", "message")}
         print(json.dumps(told | {"package": str(lies_at)}, ensure_ascii=False), flush=True)
     return 0
@@ -110,27 +110,40 @@ def _prepare(name: str, folder: Path) -> int:
     return 0
 
 
-def _create_run(options: argparse.Namespace) -> Path:
+def _create_run(arguments: argparse.Namespace) -> Path:
     """Freeze the dataset into a run folder of this instance, as the web side does."""
+    recipe, chosen = _choose(arguments)
     settings = config.load()
-    source = Path(options.dataset)
+    source = Path(arguments.dataset)
     shares = manifest.Shares(settings.share_validation, settings.share_test)
     labels, items = (
         manifest.read_path(source, shares, settings.folder("fingerprints"))
         if source.exists()
-        else manifest.freeze_named(options.dataset, settings)
+        else manifest.freeze_named(arguments.dataset, settings)
     )
-    chosen = {
-        "recipe": options.recipe,
-        "backbone": options.backbone,
+    frame = {
+        "recipe": recipe,
         "task": "single-label",
-        "seed": options.seed,
-        "dataset": source.stem if source.exists() else options.dataset,
+        "dataset": source.stem if source.exists() else arguments.dataset,
         "train_on_all": settings.train_on_all,
         "backbones": str(settings.folder("backbones")),
         "embeddings": str(settings.folder("embeddings")),
     }
-    return runs.create(settings.folder("runs"), chosen, labels, items)
+    return runs.create(settings.folder("runs"), frame | chosen, labels, items)
+
+
+def _choose(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """Return the recipe and its checked options; the command line goes before the file."""
+    recipe, said = "quick", {}
+    if arguments.config:
+        try:
+            recipe, said = options.read_yaml(arguments.config.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise WrongUse(f"{arguments.config} cannot be read: {error}") from None
+    recipe = arguments.recipe or recipe
+    if recipe not in RECIPES:
+        raise WrongUse(f"The recipe {recipe!r} is not on offer here. Choose one of {', '.join(RECIPES)}.")
+    return recipe, options.check(recipe, said | options.given_in(arguments))
 
 
 def run(folder: Path, resume: bool = False, keep_log: bool = False) -> dict[str, Any]:

@@ -187,6 +187,13 @@ def test_wrong_use_ends_with_status_2(start, photos):
     assert finish(start("--run", photos))[0] == 2
 
 
+def test_a_settings_file_that_cannot_be_is_refused_by_name(start, photos, tmp_path):
+    (tmp_path / "run.yaml").write_text("recipe: quick\nepochs: 3\n")
+    status, output, errors = finish(start("--dataset", photos, "--config", tmp_path / "run.yaml"))
+    assert (status, output) == (2, "")
+    assert "'epochs'" in errors
+
+
 def test_the_golden_images_are_the_dataset_s_squares(start, photos, tmp_path):
     assert finish(start("--dataset", photos, "--out", tmp_path / "out"))[0] == 0
     pixels, probabilities = read_golden(tmp_path / "out")
