@@ -45,7 +45,7 @@ def describe(
         "name": name,
         "labels": labels,
         "input_size": prepared.input_size,
-        "pixel_path": _describe_pixels(prepared.input_size),
+        "pixel_path": describe_pixels(prepared.input_size),
         "backbone": {
             "name": prepared.name,
             "identifier": prepared.identifier,
@@ -63,7 +63,7 @@ def describe(
     }
 
 
-def _describe_pixels(size: int) -> dict[str, Any]:
+def describe_pixels(size: int) -> dict[str, Any]:
     return {
         "version": PIXEL_PATH_VERSION,
         "words": PIXEL_PATH,

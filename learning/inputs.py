@@ -163,12 +163,12 @@ def read_golden(
     """Return squares, uint8 (16, size, size, 3), and embeddings of 16 items, or all, of every label."""
     known = store.get(item["sha256"] for item in items)
     readable = [item for item in items if item["sha256"] in known]
-    chosen = _spread([item["labels"][0] for item in readable], GOLDEN_IMAGES)
+    chosen = spread([item["labels"][0] for item in readable], GOLDEN_IMAGES)
     squares = [center_crop(open_image(read_image(readable[index])), size) for index in chosen]
     return np.stack(squares), np.stack([known[readable[index]["sha256"]] for index in chosen])
 
 
-def _spread(names: list[str], count: int) -> list[int]:
+def spread(names: list[str], count: int) -> list[int]:
     """Return `count` indices (or all), one of each name after the other, always the same ones."""
     seen: Counter[str] = Counter()
     turns = []
