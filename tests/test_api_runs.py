@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models import db
+from tests.teaching import teach
 from tests.trained import COLOURS
 from web import tokens
 
@@ -61,3 +62,14 @@ def test_a_wrong_parameter_of_a_list_is_refused(ask, query):
 
 def test_an_unknown_run_is_not_found(ask):
     assert ask("GET", "/api/v1/runs/99").status_code == 404
+
+
+def test_options_are_taken_and_a_wrong_one_is_refused_by_name(ask, dataset):
+    teach(dataset)
+    address = "/api/v1/datasets/flowers/runs"
+    answer = ask("POST", address, json={"recipe": "fine-tune", "minutes": 2, "flip": "both"})
+    assert answer.status_code == 202
+    assert (answer.json["settings"]["minutes"], answer.json["settings"]["flip"]) == (2, "both")
+    answer = ask("POST", address, json={"recipe": "fine-tune", "minutes": "many"})
+    assert (answer.status_code, answer.json["error"]["field"]) == (422, "minutes")
+    assert ask("POST", address, json={"recipe": ["quick"]}).status_code == 422

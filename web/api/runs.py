@@ -7,16 +7,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from jobs import training
-from learning.backbones import BACKBONES
+from learning import options
 from models import Run, db
 from web.access import get_dataset, get_user, has_role
 from web.api.shapes import answer_list, as_time, check_parameters, job_as_json
 from web.auth import token_required
+from web.errors import api_error
 from web.inputs import read_json
 
 blueprint = Blueprint("api_runs", __name__, url_prefix="/api/v1")
 
-RECIPES = ("quick",)
+RECIPES = ("quick", "fine-tune")  # those that need nothing but settings
 
 
 @blueprint.get("/datasets/<slug>/runs")
@@ -31,13 +32,17 @@ def index(slug: str) -> Response:
 @blueprint.post("/datasets/<slug>/runs")
 @token_required("train")
 def start(slug: str) -> Response:
-    """Start training in the background."""
+    """Start training in the background, with the settings that a run.yaml holds, as JSON."""
     dataset = get_dataset(slug, "editor")
-    wanted = read_json({"recipe", "backbone"}) if request.get_data() else {}
-    recipe = _choose(wanted, "recipe", RECIPES, RECIPES[0])
-    backbone = _choose(wanted, "backbone", tuple(BACKBONES), next(iter(BACKBONES)))
+    wanted = read_json({"recipe", *options.OPTIONS}) if request.get_data() else {}
+    recipe = wanted.pop("recipe", RECIPES[0])
+    if recipe not in RECIPES:
+        abort(422, f"recipe must be one of: {', '.join(RECIPES)}.")
     try:
-        run = training.start_run(dataset, get_user(), recipe=recipe, backbone=backbone)
+        settings = options.check(recipe, wanted)
+        run = training.start_run(dataset, get_user(), recipe, settings.pop("backbone"), settings)
+    except options.OptionRefused as error:
+        return api_error(422, "refused", str(error), error.field)
     except training.NotTrainable as error:
         abort(409, str(error))
     db.session.commit()
@@ -45,13 +50,6 @@ def start(slug: str) -> Response:
     answer.status_code = 202
     answer.headers["Location"] = url_for("api_runs.show", run_id=run.id)
     return answer
-
-
-def _choose(wanted: dict, field: str, known: tuple[str, ...], default: str) -> str:
-    value = wanted.get(field, default)
-    if value not in known:
-        abort(422, f"{field} must be one of: {', '.join(known)}.")
-    return value
 
 
 @blueprint.get("/runs/<int:run_id>")
@@ -71,6 +69,7 @@ def _as_json(run: Run) -> dict:
         "dataset": run.dataset.slug,
         "recipe": run.recipe,
         "backbone": run.backbone,
+        "settings": run.settings or {},
         **job_as_json(run.job),
         "version": run.version.number if run.version else None,
         "url": url_for("api_runs.show", run_id=run.id),

@@ -9,11 +9,12 @@ from flask import Blueprint, abort, current_app, flash, jsonify, redirect, rende
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from jobs import queue, training
+from jobs import queue, runs, training
+from learning import options
 from models import Dataset, Run, db
 from web import comparing, curves, phases, readiness, run_charts, work
 from web.access import get_dataset, get_user, has_role
-from web.recipes.fields import FieldRefused, Form
+from web.recipes.fields import Form, FormRefused
 from web.recipes.offered import RECIPES
 
 blueprint = Blueprint("runs", __name__, url_prefix="/datasets/<slug>/runs")
@@ -39,8 +40,8 @@ def start(slug: str) -> Any:
     try:
         settings = RECIPES[recipe].read(dataset, request.form, request.files)
         run = training.start_run(dataset, get_user(), recipe, settings.pop("backbone"), settings)
-    except FieldRefused as wrong:
-        return _index(dataset, recipe, Form(request.form, {wrong.field: str(wrong)})), 422
+    except FormRefused as wrong:
+        return _index(dataset, recipe, Form(request.form, wrong.errors)), 422
     except training.NotTrainable as problem:
         db.session.rollback()
         return _index(get_dataset(slug), recipe, Form(request.form), str(problem)), 409
@@ -75,6 +76,19 @@ def show(slug: str, name: str) -> str:
         limits=current_app.config["PIGEONHOLE"],
         is_editor=has_role(get_user(), dataset, "editor"),
     )
+
+
+@blueprint.get("/<name>/run.yaml")
+def settings_file(slug: str, name: str) -> Response:
+    """Give the run's settings as a file with which `training.py --config` repeats it."""
+    _, run = _find(slug, name)
+    try:
+        settings = runs.read_settings(training.folder_of(run))
+    except (OSError, ValueError):
+        abort(409, "This run's folder is missing or damaged. Restore a backup.")
+    answer = current_app.response_class(options.write_yaml(settings), mimetype="application/yaml")
+    answer.headers["Content-Disposition"] = 'attachment; filename="run.yaml"'
+    return answer
 
 
 @blueprint.get("/<name>/progress.json")

@@ -8,7 +8,7 @@ A module here has
     facts(dataset) -> dict          what its template shows beside the values
     read(dataset, form, files) -> dict
                                     `backbone` and the recipe's other settings as the form gives them;
-                                    raises FieldRefused (web/recipes/fields.py), shown at its field
+                                    raises FormRefused({field: message}), shown at the fields
 
 and stands in web/recipes/offered.py under the recipe's name. The template gets `form` (a fields.Form),
 `facts` and `dataset`.

@@ -4,35 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from learning import options
+from learning.options import Option, OptionRefused
 
 
-class FieldRefused(ValueError):
-    """A value that can't be; the message says what would do and is shown at the field of that name."""
+class FormRefused(ValueError):
+    """Values that can't be: `errors` says by field what would do, to be shown there."""
 
-    def __init__(self, name: str, message: str):
-        super().__init__(message)
-        self.field = name
+    def __init__(self, errors: Mapping[str, str]):
+        super().__init__(" ".join(errors.values()))
+        self.errors = errors
 
 
 @dataclass(frozen=True)
 class Form:
-    """Values by field, as text; nothing where nothing was typed. `errors` are sentences by field."""
+    """Values by field; nothing where nothing was typed. `errors` are sentences by field."""
 
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, name: str, default: object = "") -> str:
         """What stands in the field."""
         return str(self.values.get(name, default))
 
+    def is_on(self, name: str, option: Option) -> bool:
+        """Whether a switch is on; a form that was sent says nothing of those that are off."""
+        was_sent = "recipe" in self.values
+        return self.get(name, "no" if was_sent else option.default).lower() in ("true", "yes", "on", "1")
 
-def choose(form: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
-    """Return the form's choice, the first where it says nothing.
+    def has_error(self, names: Mapping[str, Any]) -> bool:
+        """Whether one of these fields is wrong."""
+        return any(name in self.errors for name in names)
+
+
+def read_options(recipe: str, form: Mapping[str, str]) -> dict[str, Any]:
+    """Return a value for every option of the recipe, as the form has them.
 
     Raises:
-        FieldRefused: it names none of `choices`.
+        FormRefused: with all that is wrong, not only the first.
     """
-    chosen = form.get(name, choices[0])
-    if chosen not in choices:
-        raise FieldRefused(name, f"There is no {name} {chosen[:60]!r}. Choose one of {', '.join(choices)}.")
-    return chosen
+    given = {name: _given(name, option, form) for name, option in options.of(recipe).items()}
+    errors = {}
+    for name, value in given.items():
+        try:
+            options.check(recipe, {name: value})
+        except OptionRefused as wrong:
+            errors[name] = str(wrong)
+    if errors:
+        raise FormRefused(errors)
+    return options.check(recipe, given)
+
+
+def _given(name: str, option: Option, form: Mapping[str, str]) -> str | None:
+    if option.kind == "switch" and "recipe" in form:
+        return form.get(name, "no")
+    return form.get(name)
+
+
+def grouped(recipe: str, groups: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, Option]]:
+    """Return the recipe's options by group; under "" those that no group names."""
+    known = options.of(recipe)
+    found = {title: {name: known[name] for name in names if name in known} for title, names in groups.items()}
+    named = {name for names in groups.values() for name in names}
+    return found | {"": {name: option for name, option in known.items() if name not in named}}

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from web.recipes import quick
+from web.recipes import fine_tune, quick
 
-RECIPES: dict[str, ModuleType] = {"quick": quick}
+RECIPES: dict[str, ModuleType] = {"quick": quick, "fine-tune": fine_tune}

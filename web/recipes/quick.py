@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from learning.backbones import BACKBONES
 from models import Dataset
 from web import work
-from web.recipes.fields import choose
+from web.recipes import fields
 
 TITLE = "Quick"
 WORDS = "Learns on top of a ready-made network. Takes seconds, and is right for most."
 TEMPLATE = "runs/recipes/quick.html"
+GROUPS = {"chief": ("backbone",)}
 
 
 def refusal(dataset: Dataset) -> str | None:
@@ -21,14 +21,14 @@ def refusal(dataset: Dataset) -> str | None:
 
 
 def facts(dataset: Dataset) -> dict[str, Any]:
-    """The backbones, and how far the dataset's images are known."""
-    return {"backbones": list(BACKBONES), "embedding": work.embedding_of(dataset)}
+    """Its options in groups, and how far the dataset's images are known."""
+    return {"groups": fields.grouped("quick", GROUPS), "embedding": work.embedding_of(dataset)}
 
 
 def read(dataset: Dataset, form: Mapping[str, str], files: Mapping[str, Any]) -> dict[str, Any]:
-    """The chosen backbone.
+    """A value for each of its options.
 
     Raises:
-        FieldRefused: there is none of that name.
+        FormRefused: one can't be.
     """
-    return {"backbone": choose(form, "backbone", tuple(BACKBONES))}
+    return fields.read_options("quick", form)
