@@ -1,6 +1,7 @@
 // Adds photos, folders, zips and pasted pictures without leaving the page, a few requests at a time.
 // Without this script the page's forms do the same.
 import { chosenFiles, droppedFiles } from "./dropped_files.js";
+import { askForLabels, choicesOf, chosenList, findList } from "./label_list.js";
 import { reasonOf, send } from "./sending.js";
 
 const PARALLEL = 3;
@@ -13,16 +14,51 @@ const labelField = zone.querySelector("#label");
 const state = { queue: [], failed: [], total: 0, done: 0, added: 0, skipped: 0, refused: 0, running: 0, number: null };
 
 // ---------- what is waiting ----------
-function add(files) {
-  const zips = files.filter(({ path }) => /\.zip$/i.test(path));
-  const images = files.filter((file) => !zips.includes(file));
-  if (zips.length) sendZip(zips[0].file, labelField.value, images.length + zips.length > 1);
+async function add(files, form = part("form")) {
+  const ending = (pattern) => files.filter(({ path }) => pattern.test(path));
+  const [zips, tables] = [ending(/\.zip$/i), ending(/\.csv$/i)];
+  const images = besideTheirJson(files.filter((file) => !zips.includes(file) && !tables.includes(file)));
+  const [label, choices] = [labelField.value.trim(), choicesOf(form)];
+  const isByFolder = label || choices.labels_from === "folders";
+  const { file, problem } = chosenList(form) || isByFolder ? { file: chosenList(form) } : findList(tables);
+  if (problem) return showProblem(tables[0].path, problem);
+  if (zips.length) sendZip(zips[0].file, labelField.value, choices, file, images.length + zips.length > 1);
   if (!images.length) return;
-  const label = labelField.value.trim();
-  state.queue.push(...images.map((file) => ({ ...file, label })));
+  if (file) return addListed(images, file, choices);
+  enqueue(images.map((image) => ({ ...image, label, way: choices.labels_from ?? "auto" })));
+}
+
+// The images that a CSV names, with its labels; the report tells of the others.
+async function addListed(images, list, choices) {
+  part("progress").hidden = false;
+  part("words").textContent = `Reading ${list.name} …`;
+  const answer = await askForLabels(zone.dataset.uploadList, list, images, choices);
+  if (answer.problem) return showProblem(list.name, answer.problem);
+  state.number = answer.number;
+  part("report").href = answer.url;
+  const labelsOf = ({ path }) => answer.labels[path.normalize("NFC")];
+  enqueue(images.filter(labelsOf).map((image) => ({ ...image, label: "", labels: labelsOf(image) })));
+}
+
+function enqueue(images) {
+  state.queue.push(...images);
   state.total += images.length;
   part("progress").hidden = false;
   fillLanes();
+}
+
+function showProblem(name, problem) {
+  part("progress").hidden = false;
+  part("words").textContent = "Nothing was sent.";
+  showBad(name, problem);
+}
+
+// labelme's JSON files travel with their images.
+function besideTheirJson(files) {
+  const stem = ({ path }) => path.replace(/\.[^./]*$/, "");
+  const isJson = ({ path }) => /\.json$/i.test(path);
+  const jsons = new Map(files.filter(isJson).map((file) => [stem(file), file]));
+  return files.filter((file) => !isJson(file)).map((file) => ({ ...file, beside: jsons.get(stem(file)) }));
 }
 
 function nextBatch() {
@@ -30,7 +66,8 @@ function nextBatch() {
   let bytes = 0;
   while (state.queue.length && batch.length < MOST_FILES) {
     const [first] = state.queue;
-    const isOther = batch.length && (first.label !== batch[0].label || bytes + first.file.size > MOST_BYTES);
+    const isLike = (one) => one.label === first.label && !one.labels === !first.labels;
+    const isOther = batch.length && (!isLike(batch[0]) || bytes + first.file.size > MOST_BYTES);
     if (isOther) break;
     bytes += first.file.size;
     batch.push(state.queue.shift());
@@ -70,7 +107,15 @@ function formOf(batch) {
   const form = new FormData();
   form.append("label", batch[0].label);
   if (state.number !== null) form.append("import", state.number);
-  for (const { file, path } of batch) form.append("image", file, path);
+  form.append("labels_from", batch[0].way ?? "auto");
+  if (batch[0].labels) {
+    const pairs = batch.map(({ path, labels }) => [path.normalize("NFC"), labels]);
+    form.append("labels", JSON.stringify(Object.fromEntries(pairs)));
+  }
+  for (const { file, path, beside } of batch) {
+    form.append("image", file, path);
+    if (beside && !batch[0].labels) form.append("image", beside.file, beside.path);
+  }
   return form;
 }
 
@@ -153,9 +198,11 @@ part("retry").addEventListener("click", () => {
 const zipForm = document.querySelector("[data-zip-form]");
 const zipPart = (name) => document.querySelector(`[data-zip-${name}]`);
 
-async function sendZip(file, label, isStaying = false) {
+async function sendZip(file, label, choices, list = null, isStaying = false) {
   const form = new FormData();
   form.append("label", label);
+  for (const [name, value] of Object.entries(choices)) form.append(name, value);
+  if (list) form.append("list", list, list.name);
   form.append("archive", file, file.name);
   zipPart("progress").hidden = false;
   zipPart("words").textContent = `Sending ${file.name} …`;
@@ -174,13 +221,14 @@ async function sendZip(file, label, isStaying = false) {
 
 zipForm.addEventListener("submit", (event) => {
   event.preventDefault();
-  sendZip(zipForm.querySelector("[name=archive]").files[0], zipForm.querySelector("[name=label]").value);
+  const [archive] = zipForm.querySelector("[name=archive]").files;
+  sendZip(archive, zipForm.querySelector("[name=label]").value, choicesOf(zipForm), chosenList(zipForm));
 });
 
 // ---------- ways in ----------
 part("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  const inputs = [...part("form").querySelectorAll("input[type=file]")];
+  const inputs = [...part("form").querySelectorAll("input[name=image]")];
   const files = inputs.flatMap((input) => chosenFiles(input.files));
   inputs.forEach((input) => (input.value = ""));
   if (files.length) add(files);

@@ -4,17 +4,53 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from flask import current_app
 from werkzeug.datastructures import FileStorage
 
-from datasets import archives, storage
+from datasets import archives, intake, storage
+from datasets.labelling import Choices, SentList, label_files
+from datasets.names import make_inert
+from datasets.sources import files_of
 from utils import generate_random_name
 
 MIB = 1024 * 1024
 # Smaller zips are unpacked on trial at once, larger ones by the import, which refuses them just the same.
 CHECKED_AT_ONCE = 64 * MIB
+
+
+@contextmanager
+def kept(
+    archive: FileStorage, table: FileStorage | None, choices: Choices
+) -> Iterator[tuple[Path, Path | None]]:
+    """Store a sent zip, and the CSV of labels sent beside it, until they are imported; gives their paths.
+
+    Both are checked first. Where that fails, or what is done with them does, nothing is kept.
+
+    Raises:
+        ArchiveRefused, LabelListRefused, StorageFull: as the message says.
+    """
+    with ExitStack() as kept_so_far:
+        path = keep_archive(archive)
+        kept_so_far.callback(path.unlink, missing_ok=True)
+        list_path = _new_path("csv") if table else None
+        if table:
+            kept_so_far.callback(list_path.unlink, missing_ok=True)
+            _save(table, list_path)
+        _check_labels(path, choices, table, list_path)
+        yield path, list_path
+        kept_so_far.pop_all()
+
+
+def _check_labels(path: Path, choices: Choices, table: FileStorage | None, list_path: Path | None) -> None:
+    if path.stat().st_size > CHECKED_AT_ONCE and table is None:
+        return
+    sent = SentList(make_inert(table.filename), list_path.read_bytes()) if table else None
+    with archives.open_archive(path, intake.limits()) as archive:
+        label_files(files_of(archive), choices, sent)
 
 
 def keep_archive(sent: FileStorage) -> Path:
@@ -26,7 +62,7 @@ def keep_archive(sent: FileStorage) -> Path:
     """
     storage.require_free_space(sent.stream.seek(0, os.SEEK_END))
     sent.stream.seek(0)
-    path = current_app.config["PIGEONHOLE"].folder("uploads") / generate_random_name("zip")
+    path = _new_path("zip")
     try:
         _save(sent, path)
         _check(path)
@@ -34,6 +70,10 @@ def keep_archive(sent: FileStorage) -> Path:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def _new_path(extension: str) -> Path:
+    return current_app.config["PIGEONHOLE"].folder("uploads") / generate_random_name(extension)
 
 
 def _save(sent: FileStorage, path: Path) -> None:
@@ -44,8 +84,6 @@ def _save(sent: FileStorage, path: Path) -> None:
 
 
 def _check(path: Path) -> None:
-    settings = current_app.config["PIGEONHOLE"]
-    bounds = archives.Limits(settings.max_zip_members, settings.max_zip_content, settings.max_image)
-    with archives.open_archive(path, bounds) as archive:
+    with archives.open_archive(path, intake.limits()) as archive:
         if path.stat().st_size <= CHECKED_AT_ONCE:
             archive.verify()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, abort, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, jsonify, redirect, render_template, request, url_for
 from sqlalchemy import select
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
@@ -14,8 +13,11 @@ from werkzeug.wrappers import Response
 from datasets import intake
 from datasets.archives import ArchiveRefused
 from datasets.checking import SentFile
-from datasets.names import NameRefused, clean_name, make_inert
-from datasets.rows import Taken, add_rows
+from datasets.label_lists import LabelListRefused
+from datasets.labelling import File, label_files
+from datasets.names import make_inert
+from datasets.rows import Taken, add_rows, report_left_out
+from datasets.sources import Brought
 from jobs import queue
 from jobs.imports import request_embedding, start_import
 from models import OUTCOMES, Dataset, Import, ImportFile, db
@@ -24,11 +26,13 @@ from web.access import get_dataset, get_user
 from web.errors import wants_json
 from web.inputs import read_number
 from web.limits import limits
+from web.sent_labels import label_images, read_list, read_options, sent_label, sent_list
 
 blueprint = Blueprint("imports", __name__, url_prefix="/datasets/<slug>/imports")
 
 PAGE_SIZE = 100
 RECENT = 20
+MAX_NOTES = 20
 
 
 @blueprint.get("/")
@@ -42,14 +46,15 @@ def index(slug: str) -> str:
 @blueprint.post("/images")
 @limits(body="MAX_IMAGE_BATCH", rate="upload")
 def add_images(slug: str) -> Any:
-    """Take images; `label` is one for all, or else the folder in a file's sent name is its label."""
+    """Take images; `label` is one for all, else a CSV or labelme's files say, else each one's folder."""
     dataset = get_dataset(slug, "editor")
-    sent = _sent_images()
-    import_ = _find_or_add_import(dataset, sent)
-    db.session.flush()
+    files = _sent_files("image", "Choose at least one image.")
+    brought = label_images(files, intake.choices_of(dataset, sent_label(), read_options()))
+    import_ = _find_or_add_import(dataset, brought.files)
+    _note(import_, brought)
     import_id = import_.id
     db.session.commit()
-    checked = intake.check_all(sent)  # no transaction is open while images are decoded
+    checked = intake.check_all(brought.files)  # no transaction is open while images are decoded
     dataset = get_dataset(slug, "editor")  # it may be deleted by now, or no longer theirs to change
     import_ = _find_import(dataset, import_id)
     taken = add_rows(dataset, checked, import_)
@@ -58,23 +63,54 @@ def add_images(slug: str) -> Any:
     return _answer(dataset, import_, taken)
 
 
+def _note(import_: Import, brought: Brought) -> None:
+    """Write down what a person should know of an import, and what is left out of it."""
+    import_.notes = [*(import_.notes or []), *brought.notes][:MAX_NOTES]
+    db.session.flush()
+    report_left_out(import_, brought.left_out)
+
+
+@blueprint.post("/list")
+@limits(body="MAX_CSV", rate="upload")
+def add_list(slug: str) -> Response:
+    """Take a CSV before the images it names, and say which labels each of them bears.
+
+    `names` is a file with the path of an image on each line. Images without an answer are not wanted. The
+    import made here is the one to fill.
+    """
+    dataset = get_dataset(slug, "editor")
+    sent = read_list() or abort(422, "Choose a CSV.")
+    names = _read_lines(_sent_files("names", "Name the images.")[0])
+    try:
+        choices = intake.choices_of(dataset, None, read_options())
+        labelling = label_files({name: File(bytes, 0) for name in names}, choices, sent)
+    except LabelListRefused as refused:
+        abort(422, str(refused))
+    import_ = _add_images_import(dataset, sent.name)
+    _note(import_, Brought([], labelling.left_out, labelling.notes))
+    db.session.commit()
+    address = url_for("imports.show", slug=slug, import_id=import_.id)
+    return jsonify(
+        {"import": import_.id, "url": address, "labels": labelling.labels, "notes": labelling.notes}
+    )
+
+
 @blueprint.post("/zip")
 @limits(body="MAX_ZIP", rate="upload")
 def add_zip(slug: str) -> Any:
     """Take a zip, check its frame at once and work through it in the background."""
-    get_dataset(slug, "editor")
-    sent = _sent_files("archive", "Choose a zip.")[0]
-    label = _sent_label()
+    dataset = get_dataset(slug, "editor")
+    sent, table = _sent_files("archive", "Choose a zip.")[0], sent_list()
+    label, options = sent_label(), read_options()
+    choices = intake.choices_of(dataset, label, options)
     db.session.rollback()  # a large file is copied and checked: nobody waits for us
     try:
-        path = uploads.keep_archive(sent)
-    except ArchiveRefused as refused:
+        with uploads.kept(sent, table, choices) as (path, list_path):
+            if table is not None:
+                options |= {"list": str(list_path), "list_name": make_inert(table.filename)}
+            import_ = _start(slug, "zip", make_inert(sent.filename), path, label, options)
+    except (ArchiveRefused, LabelListRefused) as refused:
         abort(422, f"{make_inert(sent.filename)}: {refused}")
-    try:
-        import_ = _start(slug, "zip", make_inert(sent.filename), path, label)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
     address = url_for("imports.show", slug=slug, import_id=import_.id)
     return (jsonify(import_id=import_.id, url=address), 202) if wants_json() else redirect(address, 303)
 
@@ -120,27 +156,13 @@ def _sent_files(field: str, advice: str) -> list[FileStorage]:
     return files
 
 
-def _sent_images() -> list[SentFile]:
-    """The sent files with their labels: the one chosen for all, or else the folder each lies in."""
-    label = _sent_label()
-    files = _sent_files("image", "Choose at least one image.")
-    return [_as_sent(file, make_inert(file.filename), label) for file in files]
-
-
-def _as_sent(file: FileStorage, name: str, label: str | None) -> SentFile:
-    size = file.stream.seek(0, os.SEEK_END)
-    file.stream.seek(0)
-    folders = [part for part in name.replace("\\", "/").split("/")[:-1] if part not in ("", ".", "..")]
-    return SentFile(name, file.stream.read, size, (label,) if label else tuple(folders[-1:]))
-
-
-def _sent_label() -> str | None:
-    """The label chosen for all; abort with 422 where it can't be one."""
-    text = request.form.get("label", "")
-    try:
-        return clean_name(text, "label") if text.strip() else None
-    except NameRefused as refused:
-        return abort(422, str(refused))
+def _read_lines(file: FileStorage) -> list[str]:
+    text = file.stream.read().decode("utf-8", "replace")
+    if text.count("\n") > (most := current_app.config["PIGEONHOLE"].max_zip_members):
+        abort(422, f"More than {most:,} images are too many at once. Send them in parts.")
+    return list(
+        dict.fromkeys(make_inert(line).replace("\\", "/") for line in text.split("\n") if line.strip())
+    )
 
 
 def _find_or_add_import(dataset: Dataset, sent: list[SentFile]) -> Import:
@@ -150,7 +172,10 @@ def _find_or_add_import(dataset: Dataset, sent: list[SentFile]) -> Import:
         import_ = _find_import(dataset, int(number))
         if import_.kind == "images" and import_.user_id == get_user().id:
             return import_
-    source = sent[0].name if len(sent) == 1 else "Chosen images"
+    return _add_images_import(dataset, sent[0].name if len(sent) == 1 else "Chosen images")
+
+
+def _add_images_import(dataset: Dataset, source: str) -> Import:
     import_ = Import(dataset_id=dataset.id, user_id=get_user().id, kind="images", source=source)
     db.session.add(import_)
     return import_
@@ -179,9 +204,16 @@ def _as_report(import_: Import, taken: list[Taken]) -> dict[str, Any]:
     }
 
 
-def _start(slug: str, kind: str, source: str, upload: Path | None = None, label: str | None = None) -> Import:
+def _start(
+    slug: str,
+    kind: str,
+    source: str,
+    upload: Path | None = None,
+    label: str | None = None,
+    options: dict[str, Any] | None = None,
+) -> Import:
     dataset = get_dataset(slug, "editor")
-    import_ = start_import(dataset, get_user(), kind, source, upload, label)
+    import_ = start_import(dataset, get_user(), kind, source, upload, label, options)
     db.session.commit()
     return import_
 
