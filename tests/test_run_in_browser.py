@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from jobs import runs, training
 from models import db
 from tests.house import chromium
-from tests.teaching import start, teach
+from tests.teaching import finish, start, teach
 from tests.test_accessibility import LOOKS, faults_of
 from tests.test_curves import STEP, TWO, epoch
 from tests.test_work_in_browser import DATASET, address, page  # noqa: F401  (fixtures)
@@ -52,6 +52,30 @@ def test_a_run_with_curves_is_readable_by_everybody(page, address, run, theme, w
     page.goto(f"{address}{DATASET}/runs/{run.folder}", wait_until="load")
     page.wait_for_function("globalThis.Bokeh?.documents.length === 3")
     assert (faults_of(page), page.faults) == ([], [])
+
+
+@pytest.mark.parametrize(("theme", "width"), LOOKS)
+def test_the_pages_around_a_run_are_readable_by_everybody(page, address, run, dataset, theme, width):  # noqa: F811
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=theme)
+    for _ in range(2):
+        finish(start(dataset))
+    faults = {}
+    compared = f"{DATASET}/versions/compare?version=1&version=2"
+    for path in ("/queue", f"{DATASET}/runs/?recipe=quick", f"{DATASET}/runs/?recipe=fine-tune", compared):
+        page.goto(f"{address}{path}", wait_until="load")
+        page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+        faults |= {path: found} if (found := faults_of(page)) else {}
+    assert (faults, page.faults) == ({}, [])
+
+
+def test_the_queue_is_shown_as_it_is_without_a_reload(page, address, run):  # noqa: F811
+    page.goto(f"{address}/queue")
+    page.evaluate("globalThis.isTheSamePage = true")
+    run.job.state = "cancelled"
+    db.session.commit()
+    page.get_by_role("heading", name="Ended lately").wait_for()
+    assert page.evaluate("globalThis.isTheSamePage")
 
 
 def test_curves_and_table_go_on_without_a_reload(page, address, run):  # noqa: F811

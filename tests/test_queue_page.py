@@ -1,0 +1,158 @@
+"""The queue's page: what waits and for how long, whose it is if one may know, and what can be done."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from jobs import estimates, queue, runs, training
+from models import Dataset, Member, Run, db, now
+from tests.teaching import start, teach
+
+QUEUE = "/queue"
+
+
+@pytest.fixture
+def owner(client, sign_in, alice, dataset):
+    """A browser in which alice is signed in."""
+    return sign_in(client, alice)
+
+
+@pytest.fixture
+def add(dataset, alice):
+    """`add(state, seconds, recipe)`: a run of alice's that has been at work for so long."""
+
+    def add(state="queued", seconds=None, recipe="quick", of=dataset, **settings):
+        job = queue.submit("run", of, alice)
+        job.state = state
+        if seconds is not None:
+            job.started_at = now() - timedelta(seconds=seconds)
+            job.finished_at = now() if state in queue.ENDS else None
+        run = Run(
+            dataset_id=of.id, job=job, folder=f"run{job.id}", recipe=recipe, backbone="b", settings=settings
+        )
+        db.session.add(run)
+        db.session.commit()
+        return job
+
+    return add
+
+
+def test_an_empty_queue_says_so(owner):
+    page = owner.get(QUEUE).text
+    assert "Nothing waits." in page
+    assert "Nothing just now." in page
+
+
+def test_what_is_at_work_and_what_waits_is_shown_with_dataset_and_user(owner, add):
+    add("running", 5.0)
+    add()
+    page = owner.get(QUEUE).text
+    assert page.count(">Training: quick</a>") == 2
+    assert page.count("<td>you</td>") == 2
+    assert "/datasets/flowers/runs/run1" in page
+
+
+def test_of_somebody_elses_dataset_only_a_job_is_seen(client, sign_in, charlie, add):
+    job = add()
+    sign_in(client, charlie)
+    page = client.get(QUEUE).text
+    assert "Training: quick" in page
+    assert "somebody" in page
+    for secret in ("Flowers", "flowers", "alice", "run1", "Cancel"):
+        assert secret not in page
+    assert client.post(f"{QUEUE}/{job.id}/cancel").status_code == 404
+    assert client.post(f"{QUEUE}/{job.id}/retry").status_code == 404
+
+
+def test_a_viewer_sees_whose_it_is_and_changes_nothing(client, sign_in, bob, dataset, add):
+    job = add()
+    db.session.add(Member(dataset_id=dataset.id, user_id=bob.id, role="viewer"))
+    sign_in(client, bob)
+    page = client.get(QUEUE).text
+    assert "alice" in page
+    assert "Cancel" not in page
+    assert client.post(f"{QUEUE}/{job.id}/cancel").status_code == 403
+
+
+def test_a_job_is_cancelled_and_tried_again(owner, dataset):
+    teach(dataset)
+    job = start(dataset).job
+    owner.post(f"{QUEUE}/{job.id}/cancel")
+    db.session.expire_all()
+    assert job.state == "cancelled"
+    assert "Try again" in owner.get(QUEUE).text
+    owner.post(f"{QUEUE}/{job.id}/retry")
+    db.session.expire_all()
+    assert job.state == "queued"
+
+
+def test_failed_embedding_is_tried_again_and_an_import_is_not(owner, dataset, alice):
+    embed, import_ = (queue.submit(kind, dataset, alice) for kind in ("embed", "import"))
+    embed.state = import_.state = "failed"
+    db.session.commit()
+    assert owner.post(f"{QUEUE}/{embed.id}/retry").status_code == 303
+    assert owner.post(f"{QUEUE}/{import_.id}/retry").status_code == 409
+    db.session.expire_all()
+    assert embed.state == "queued"
+
+
+def test_what_can_not_be_retried_says_why(owner, add):
+    job = add("running", 1.0)
+    answer = owner.post(f"{QUEUE}/{job.id}/retry", follow_redirects=True)
+    assert "only what failed or was stopped" in answer.text
+    assert owner.post(f"{QUEUE}/999/cancel").status_code == 404
+
+
+def test_a_job_takes_as_long_as_those_before_it_on_this_dataset_and_else_on_any(dataset, alice, add):
+    other = Dataset(slug="trash", name="Trash", members=[Member(user=alice, role="owner")])
+    db.session.add(other)
+    db.session.commit()
+    for seconds in (10, 20, 60):
+        add("finished", seconds)
+    add("finished", 500, recipe="custom")
+    add("failed", 900)
+    assert estimates.usual_seconds(add()) == pytest.approx(20, abs=1)
+    assert estimates.usual_seconds(add(of=other)) == pytest.approx(20, abs=1)
+    assert estimates.usual_seconds(add(recipe="uploaded")) is None
+
+
+def test_a_run_with_a_time_budget_takes_that(add):
+    assert estimates.usual_seconds(add(recipe="fine-tune", minutes=5)) == 300
+
+
+def test_a_trainer_that_says_how_long_it_needs_is_believed(dataset):
+    teach(dataset)
+    run = start(dataset)
+    runs.report(training.folder_of(run), "training", left_seconds=90)
+    assert estimates.remaining_seconds(run.job) == pytest.approx(90, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("remaining", "usual", "lanes", "begins"),
+    [
+        ([], [5.0, 5.0], 1, [0, 5]),
+        ([30.0], [10.0, 10.0], 1, [30, 40]),
+        ([30.0, 10.0], [10.0, 10.0, 10.0], 2, [10, 20, 30]),
+        ([30.0], [10.0, 10.0], 2, [0, 10]),
+        ([None], [10.0], 1, [None]),
+        ([20.0], [None, 10.0], 1, [20, None]),
+        ([], [], 1, []),
+    ],
+)
+def test_waiting_jobs_begin_when_a_lane_is_free(remaining, usual, lanes, begins):
+    assert estimates.begin_in(remaining, usual, lanes) == begins
+
+
+def test_the_page_says_when_a_job_may_begin(owner, add):
+    add("finished", 3600)
+    add("running", 600)
+    add()
+    page = owner.get(QUEUE).text
+    assert "about 50 min left" in page
+    assert "in about 50 min" in page
+
+
+def test_strangers_are_asked_to_sign_in(client):
+    assert client.get(QUEUE).location.startswith("/login")

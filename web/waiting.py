@@ -1,0 +1,134 @@
+"""The queue as somebody sees it: what is at work, what waits and for how long, and what ended lately."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app, url_for
+from sqlalchemy import select
+
+from jobs import estimates, queue
+from models import Dataset, Import, Job, Run, User, db
+from web import work
+from web.access import get_datasets, has_role
+
+KINDS = {"run": "Training", "import": "Import", "embed": "Getting to know images", "preview": "Sample images"}
+LANES = (("run",), ("import", "embed", "preview"))
+MOST = 100  # jobs shown of each part of the page
+RETRIED = ("run", "embed")  # the others can't be begun anew: what they worked on is gone
+
+
+@dataclass(frozen=True)
+class Line:
+    """One job as a line of the page; without dataset, user and link where they are not this user's to see."""
+
+    job: Job
+    what: str
+    dataset: Dataset | None
+    user: str
+    link: str | None
+    when: str
+    may_change: bool
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """State, progress and times, as `work.describe` says them."""
+        return work.describe(self.job)
+
+    @property
+    def is_retried(self) -> bool:
+        """Whether it can be tried again."""
+        return self.may_change and self.job.kind in RETRIED and self.job.state in queue.RESUMABLE
+
+
+@dataclass(frozen=True)
+class View:
+    """The queue as `user`, a member of the datasets `mine` (ids), may see it."""
+
+    user: User
+    mine: frozenset[int]
+
+    def at_work(self) -> list[Line]:
+        """What is at work, with how long it may still take."""
+        jobs = db.session.scalars(select(Job).where(Job.state == "running").order_by(Job.id).limit(MOST))
+        return [self._line(job, _still(estimates.remaining_seconds(job))) for job in jobs]
+
+    def waiting(self) -> list[Line]:
+        """What waits, in turn, with when it may begin."""
+        lines = [self._line(job, _begins(seconds)) for kinds in LANES for job, seconds in _in_turn(kinds)]
+        return lines[:MOST]
+
+    def ended(self) -> list[Line]:
+        """What ended lately on the user's own datasets (an administrator's are all)."""
+        query = select(Job).where(Job.state.in_(queue.ENDS), Job.kind != "preview")
+        if not self.user.is_admin:
+            query = query.where(Job.dataset_id.in_(self.mine))
+        jobs = db.session.scalars(query.order_by(Job.finished_at.desc(), Job.id.desc()).limit(20))
+        return [self._line(job, work.as_duration(work.elapsed_seconds(job))) for job in jobs]
+
+    def _line(self, job: Job, when: str) -> Line:
+        is_seen = self.user.is_admin or job.dataset_id in self.mine
+        dataset = db.session.get(Dataset, job.dataset_id) if is_seen else None
+        what, link = _what(job, dataset)
+        may_change = dataset is not None and has_role(self.user, dataset, "editor")
+        return Line(job, what, dataset, self._name(job, is_seen), link, when, may_change)
+
+    def _name(self, job: Job, is_seen: bool) -> str:
+        if job.user_id == self.user.id:
+            return "you"
+        user = db.session.get(User, job.user_id) if job.user_id and is_seen else None
+        return user.name if user else "somebody" if job.user_id else "Pigeonhole"
+
+
+def look(user: User) -> View:
+    """The queue as this user may see it."""
+    return View(user, frozenset(dataset.id for dataset in get_datasets(user)))
+
+
+def _in_turn(kinds: tuple[str, ...]) -> Iterable[tuple[Job, float | None]]:
+    """The waiting jobs of a lane in turn, each with the seconds until it may begin."""
+    waiting = [db.session.get(Job, found) for found in db.session.scalars(queue.in_turn(kinds).limit(MOST))]
+    waiting = [job for job in waiting if job.state == "queued"]
+    at_work = db.session.scalars(select(Job).where(Job.kind.in_(kinds), Job.state == "running")).all()
+    begins = estimates.begin_in(
+        [estimates.remaining_seconds(job) for job in at_work],
+        [estimates.usual_seconds(job) for job in waiting],
+        max(len(at_work), _lanes(kinds)),
+    )
+    return zip(waiting, begins, strict=True)
+
+
+def _lanes(kinds: tuple[str, ...]) -> int:
+    return max(1, current_app.config["PIGEONHOLE"].run_lanes) if "run" in kinds else 1
+
+
+def _what(job: Job, dataset: Dataset | None) -> tuple[str, str | None]:
+    """What the job is, and the address of its page, where there is one and it may be opened."""
+    words = KINDS.get(job.kind, job.kind)
+    if job.kind == "run" and (run := db.session.scalar(select(Run).where(Run.job_id == job.id))):
+        link = dataset and url_for("runs.show", slug=dataset.slug, name=run.folder)
+        return f"{words}: {run.recipe}", link
+    if job.kind == "import" and dataset:
+        import_id = db.session.scalar(select(Import.id).where(Import.job_id == job.id))
+        return words, import_id and url_for("imports.show", slug=dataset.slug, import_id=import_id)
+    return words, None
+
+
+def _still(seconds: float | None) -> str:
+    return "" if seconds is None else f"{_roughly(seconds)} left"
+
+
+def _begins(seconds: float | None) -> str:
+    if seconds is None:
+        return "nobody knows yet when"
+    return "next" if seconds < 1 else f"in {_roughly(seconds)}"
+
+
+def _roughly(seconds: float) -> str:
+    """A guess as a person says it: no seconds."""
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"about {minutes} min" if minutes else "under a minute"
+    return f"about {minutes // 60} h {minutes % 60:02d} min"
