@@ -149,8 +149,8 @@ def _by_list(files: Mapping[str, File], path: str, name: str, content: bytes, ch
 def _match(files: list[str], folder: str, table: LabelList, shown: str, task: str) -> Labelling:
     labels, missing = _join(table.rows, FileIndex(files, folder), shown)
     if not labels:
-        first = f": {missing[0].message}" if missing else "."
-        raise LabelListRefused(f"It names none of the images that are there{first}")
+        first = f" {missing[0].message}" if missing else ""
+        raise LabelListRefused(f"It names none of the images that are there.{first}")
     _check_task(labels, task)
     unlisted = [
         LeftOut(file, "skipped", "not_listed", f"{shown} has no row for it, so it stays out."[:300])
@@ -183,7 +183,7 @@ def _missing(row: Row, index: FileIndex, shown: str) -> LeftOut:
     name = make_inert(row.file)
     why = "which several files are called" if index.is_ambiguous(row.file) else "which is not there"
     remedy = "Write its folder too." if index.is_ambiguous(row.file) else "Put it there."
-    message = f"row {row.number} of {shown[:60]} names {name[:120]}, {why}. {remedy}"
+    message = f"Row {row.number} of {shown[:60]} names {name[:120]}, {why}. {remedy}"
     return LeftOut(name, "refused", "file_missing", message)
 
 
@@ -197,11 +197,11 @@ def _check_task(labels: dict[str, tuple[str, ...]], task: str) -> None:
 def _tell_of_list(table: LabelList, shown: str, labels: dict, missing: list, unlisted: list) -> list[str]:
     told = [f"Labels from {shown}: {table.words}. It names {_files(len(labels))} that are there."]
     if missing:
-        told.append(f"{len(missing):,} of its rows name a file that is not there; they are told as refused.")
+        told.append(f"Named but not there, told below as refused: {_files(len(missing))}.")
     if unlisted:
-        told.append(f"{_files(len(unlisted))} have no row in it; they stay out and are told as skipped.")
+        told.append(f"There but without a row, told below as skipped: {_files(len(unlisted))}.")
     if bare := sum(not names for names in labels.values()):
-        told.append(f"{_files(bare)} have no label in it.")
+        told.append(f"Without any label in it: {_files(bare)}.")
     return told
 
 
@@ -234,7 +234,9 @@ def _by_labelme(files: Mapping[str, File]) -> Labelling | None:
     strange = {name: () for name in files if not is_allowed_file(name) and name not in sidecars}
     notes = [f"Labels from the flags in labelme's JSON files, of {_files(len(labels))}."]
     if left_out:
-        notes.append(f"{_files(len(left_out))} have no flags that can be read; they stay out, told by name.")
+        notes.append(
+            f"Without flags that can be read, so left out and told by name: {_files(len(left_out))}."
+        )
     return Labelling(labels | strange, left_out, notes)
 
 
@@ -257,7 +259,7 @@ def _without_rare(labelling: Labelling, choices: Choices) -> Labelling:
     note = f"Labels with fewer than {choices.min_items:,} images are left out: {_list_counts(rare)}."
     if choices.task == "multi-label":
         if lost:
-            note += f" {_files(len(lost))} bear no other label."
+            note += f" Bearing no other label: {_files(len(lost))}."
         return replace(labelling, labels=kept, notes=[*labelling.notes, note])
     message = f"Its label has fewer than {choices.min_items:,} images, so it stays out."
     left_out = [LeftOut(file, "skipped", "rare_label", message) for file in lost]

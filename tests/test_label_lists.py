@@ -88,7 +88,7 @@ def test_rows_without_a_file_and_files_without_a_row_are_told_by_name():
     told = {one.name: (one.outcome, one.code) for one in found.left_out}
     missing = ("refused", "file_missing")
     assert told == {"2.jpg": missing, "3.jpg": missing, "9.jpg": ("skipped", "not_listed")}
-    assert "row 3 of tags.csv" in found.left_out[0].message
+    assert "Row 3 of tags.csv" in found.left_out[0].message
     assert list(found.labels) == ["1.jpg"]
 
 
@@ -117,7 +117,10 @@ def test_of_several_lists_the_one_called_labels_is_taken():
 
 
 def test_a_list_that_names_no_file_is_refused():
-    with pytest.raises(LabelListRefused, match=r"tags.csv: It names none .* names 1.jpg, which is not there"):
+    with pytest.raises(
+        LabelListRefused,
+        match=r"tags.csv: It names none .* Row 2 of tags.csv names 1.jpg, which is not there",
+    ):
         label(files("x.jpg"), TAGS)
 
 

@@ -117,7 +117,7 @@ def test_a_broken_image_is_left_to_whoever_decodes_it(folder):
     [
         ("empty.zip", corpus.make_zip({}), "empty"),
         ("text.zip", b"no zip", "not a zip"),
-        ("a.csv", b"file,label\nmissing.jpg,cat\n", "row 2 of a.csv names missing.jpg"),
+        ("a.csv", b"file,label\nmissing.jpg,cat\n", "Row 2 of a.csv names missing.jpg"),
         ("a.csv", b"file,label\n../../x.jpg,cat\n", "Row 2 leads out"),
         ("a.csv", b"name,kind,size\nx.jpg,cat,1\n", "Row 1 names no column 'label'"),
         ("loose.zip", corpus.make_zip({"1.jpg": b"1", "cat/2.jpg": b"2"}), "1.jpg lies in no class folder"),
