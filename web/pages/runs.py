@@ -9,11 +9,12 @@ from flask import Blueprint, abort, current_app, flash, jsonify, redirect, rende
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from jobs import queue, runs, training
+from jobs import disk, queue, runs, training
 from learning import options
 from models import Dataset, Run, db
 from web import comparing, curves, phases, readiness, run_charts, work
 from web.access import get_dataset, get_user, has_role
+from web.formats import file_size
 from web.recipes.fields import Form, FormRefused
 from web.recipes.offered import RECIPES
 
@@ -47,6 +48,19 @@ def start(slug: str) -> Any:
         return _index(get_dataset(slug), recipe, Form(request.form), str(problem)), 409
     db.session.commit()
     return _to(run, slug)
+
+
+@blueprint.post("/clear")
+def clear(slug: str) -> Response:
+    """Delete what no version needs of the dataset's runs, once its name has been typed."""
+    dataset = get_dataset(slug, "editor")
+    if request.form.get("confirm", "").strip() != dataset.name:
+        flash(f"Nothing was deleted: type the name “{dataset.name}” to confirm.", "danger")
+        return redirect(url_for("runs.index", slug=slug), 303)
+    paths = disk.clear(dataset)
+    db.session.commit()
+    flash(f"{file_size(disk.remove(paths))} cleared.", "success")
+    return redirect(url_for("runs.index", slug=slug), 303)
 
 
 @blueprint.get("/embedding.json")
@@ -177,6 +191,7 @@ def _index(dataset: Dataset, recipe: str, form: Form, problem: str | None = None
         form=form,
         facts=RECIPES[recipe].facts(dataset),
         problem=problem,
+        disk=disk.usage(dataset),
         is_editor=has_role(get_user(), dataset, "editor"),
         words=work.WORDS,
     )
