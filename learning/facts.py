@@ -17,6 +17,7 @@ SCALINGS = {
     "torch": "ImageNet mean and deviation, RGB (“torch”)",
     "caffe": "ImageNet mean taken off, BGR (“caffe”: VGG16, ResNet50)",
 }
+AUTO = "auto"
 TEACHABLE_MACHINE_SCALING = "-1-1"
 ANEW = "Save the model anew with model.save()."
 PLAIN = "Send a plain network."
@@ -116,6 +117,40 @@ def match_labels(given: tuple[str, ...] | list[str], known: list[str]) -> list[s
             f"At least two labels must be the dataset's own ({has}). Name them in the model's order.",
         )
     return found
+
+
+def choose_scaling(found: Facts, chosen: str) -> str:
+    """Return the scaling that holds; of `auto`, what the file tells.
+
+    Raises:
+        ModelRefused: it was left to the file, and the file doesn't tell.
+    """
+    if found.is_teachable_machine:
+        return TEACHABLE_MACHINE_SCALING
+    if chosen != AUTO:
+        return chosen
+    if found.has_scaling:
+        return "0-255"
+    raise ModelRefused(
+        "scaling", f"{found.sent_name} doesn't say how pixels were scaled when it was trained. Choose that."
+    )
+
+
+def choose_labels(found: Facts, typed: str, known: list[str]) -> list[str]:
+    """Return the model's labels in the order of its outputs, spelt as the dataset spells them.
+
+    Those typed (one a line, or with commas between them) go before those beside the model. Without either
+    they are the dataset's in alphabetical order, as Keras reads folders, where their number fits.
+
+    Raises:
+        ModelRefused: as `match_labels` and `check_outputs`.
+    """
+    text = typed if "\n" in typed.strip() else typed.replace(",", "\n")
+    named = parse_labels(text, "The list") or found.labels
+    labels = list(named) if named else sorted(known)
+    if found.outputs is not None:
+        check_outputs(labels, found.outputs)
+    return match_labels(labels, known)
 
 
 def check_outputs(labels: list[str] | tuple[str, ...], outputs: int) -> None:

@@ -1,0 +1,63 @@
+"""What a whole network file answers to many images: one interpreter a core, memory flat in their number."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from learning import inputs
+from learning.embeddings import Refusal
+from learning.package import Network
+from utils import ImageRefused, center_crop, open_image
+
+BATCH = 64  # images between two looks at whether to stop
+
+
+def ask_all(
+    path: Path,
+    items: Iterable[dict[str, Any]],
+    size: int,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> tuple[np.ndarray, list[Refusal]]:
+    """Return the logits of every readable item in order, float32 (items, labels), and the refused.
+
+    Args:
+        path: a LiteRT file that takes float32 (1, size, size, 3) of 0 to 255.
+        items: manifest lines.
+        on_progress: told after each batch how many are done; it may raise to stop.
+    """
+    own = threading.local()
+
+    def ask(item: dict[str, Any]) -> np.ndarray | Refusal:
+        try:
+            pixels = center_crop(open_image(inputs.read_image(item)), size)
+        except ImageRefused as refusal:
+            return Refusal(item["sha256"], refusal.code, str(refusal))
+        except OSError as error:
+            return Refusal(item["sha256"], "image_missing", f"It cannot be read: {error.strerror}.")
+        if not hasattr(own, "network"):
+            own.network = Network(path)
+        return own.network.logits(pixels).copy()
+
+    answers, done = [], 0
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for batch in _batches(items):
+            answers += threads.map(ask, batch)
+            done += len(batch)
+            on_progress(done)
+    refused = [answer for answer in answers if isinstance(answer, Refusal)]
+    logits = [answer for answer in answers if not isinstance(answer, Refusal)]
+    return np.stack(logits) if logits else np.empty((0, 0), np.float32), refused
+
+
+def _batches(items: Iterable[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
+    rest = iter(items)
+    while batch := list(itertools.islice(rest, BATCH)):
+        yield batch

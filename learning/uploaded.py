@@ -1,0 +1,177 @@
+"""Recipe `uploaded`: a network trained elsewhere, wrapped so that it answers here, and measured honestly."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from learning import (
+    answers,
+    calibration,
+    evaluation,
+    exports,
+    facts,
+    inputs,
+    networks,
+    package,
+    probe,
+    tables,
+    wrapping,
+)
+from learning.calibration import Calibration
+from learning.facts import Facts
+from learning.work import Work
+from utils import write_atomically
+
+FACTS = "facts.json"  # beside the model in the run folder
+log = logging.getLogger(__name__)
+
+
+def keep_facts(folder: Path, found: Facts) -> None:
+    """Write what the gate found beside the clean copy in `folder`."""
+    write_atomically(folder / FACTS, json.dumps(found.as_json(), ensure_ascii=False) + "\n")
+
+
+def read_facts(folder: Path) -> Facts:
+    """Return what `keep_facts` wrote.
+
+    Raises:
+        FileNotFoundError: there is no model.
+    """
+    return facts.from_json(json.loads((folder / FACTS).read_text(encoding="utf-8")))
+
+
+def choose(found: Facts, chosen: dict[str, Any], known: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """Return the labels of the version and the run's settings, decided before it begins.
+
+    Args:
+        chosen: the recipe's options, checked.
+        known: the dataset's labels.
+
+    Raises:
+        ModelRefused: the scaling or the labels have to be said.
+    """
+    labels = facts.choose_labels(found, chosen["model_labels"], known)
+    settled = {
+        "model": found.sent_name,
+        "scaling": facts.choose_scaling(found, chosen["scaling"]),
+        "model_labels": "\n".join(labels),
+        "input_size": found.size or chosen["input_size"],
+    }
+    return labels, chosen | settled
+
+
+def train(work: Work) -> None:
+    """Wrap the model, measure it on the test split, calibrate it on validation, package and prove it.
+
+    Where there is no test split, all items are measured. None of them was learnt from here; what the model
+    learnt from before it came, nobody can tell.
+
+    Raises:
+        ModelRefused: Keras can't load the model, or it doesn't fit the labels.
+        NotEnough: there is no image to measure it on.
+        NotProven: LiteRT answers otherwise than Keras.
+        Stopped: an end was asked for.
+    """
+    items, strangers = _set_strangers_aside(work)
+    if not items:
+        raise inputs.NotEnough("No image has a label that the model knows, so it can't be measured.")
+    work.report("preparing")
+    networks.load_tensorflow_quietly()
+    found = read_facts(work.folder)
+    size = found.size or work.settings["input_size"]
+    network = _wrap(work, found, items, size)
+    work.package.mkdir(exist_ok=True)
+    write_atomically(work.package / "model.tflite", networks.convert(network))
+    measured, refused, fitted, metrics = _measure(work, items, size)
+    spec = exports.write_network_package(
+        work,
+        network,
+        input_size=size,
+        calibration=fitted,
+        metrics=metrics,
+        items=measured,
+        backbone=f"{found.sent_name} (uploaded)",
+    )
+    work.settle(spec, len(measured), strangers + refused)
+    work.show(tables.write(work.settings["dataset"], metrics, str(work.package)))
+
+
+def export(work: Work) -> list[str]:
+    """Return the proven formats: everything is exported when the first result is there."""
+    return package.read_spec(work.package)["proven"]
+
+
+def _set_strangers_aside(work: Work) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Return the items whose labels the model knows, and a line for each label that it doesn't."""
+    items, unknown = [], Counter()
+    for item in work.read_items():
+        missing = [label for label in item["labels"] if label not in work.labels]
+        unknown.update(missing)
+        items += [] if missing else [item]
+    told = [
+        {"name": label, "code": "label_unknown", "message": f"{count:,} images left out: the model lacks it."}
+        for label, count in sorted(unknown.items())
+    ]
+    for entry in told:
+        log.warning("%s: %s", entry["name"], entry["message"])
+    return items, told
+
+
+def _wrap(work: Work, found: Facts, items: list[dict[str, Any]], size: int) -> Any:
+    model = probe.load(work.folder / found.file)
+    outputs = int(model.outputs[0].shape[-1])
+    facts.check_outputs(work.labels, outputs)
+    chosen = {"size": size, "scaling": work.settings["scaling"], "task": work.settings["task"]}
+    ending = found.ending
+    if ending == "logits":
+        squares = inputs.read_squares(inputs.choose_golden(items), size)
+        plain = wrapping.wrap(model, **chosen, ending="logits", labels=outputs)
+        ending = wrapping.guess_ending(np.asarray(plain([squares.astype(np.float32)], training=False)))
+    return wrapping.wrap(model, **chosen, ending=ending, labels=len(work.labels))
+
+
+def _measure(
+    work: Work, items: list[dict[str, Any]], size: int
+) -> tuple[list[dict[str, Any]], list[dict[str, str]], Calibration, dict[str, Any]]:
+    """Ask the network; return the items it was measured on, the refused, the calibration and the metrics."""
+    splits = Counter(item["split"] for item in items)
+    asked = [item for item in items if item["split"] != "train" or not splits["test"]]
+    work.report("evaluating", 0, len(asked))
+    logits, refusals = answers.ask_all(
+        work.package / "model.tflite",
+        asked,
+        size,
+        lambda done: work.report("evaluating", done, len(asked)),
+    )
+    kept, refused = inputs.set_refused_aside(asked, refusals)
+    for entry in refused:
+        log.warning("%s is left out: %s", entry["name"], entry["message"])
+    is_test = np.array([item["split"] == "test" or not splits["test"] for item in kept], bool)
+    if not is_test.any():
+        raise inputs.NotEnough("No image of the test split can be read, so the model can't be measured.")
+    targets = inputs.make_targets(work.labels, kept, work.settings["task"])
+    is_held = np.array([item["split"] == "validation" for item in kept], bool)
+    fitted = _calibrate(work, logits[is_held], targets[is_held])
+    probabilities = fitted.probabilities(logits[is_test])
+    measured = [item for item, counts in zip(kept, is_test, strict=True) if counts]
+    task, labels = work.settings["task"], work.labels
+    test = evaluation.measure(task, probabilities, targets[is_test], labels, fitted.thresholds or None)
+    path, by = work.folder / "evaluation.json", ["test"] * len(measured)
+    evaluation.write(path, labels, measured, by, probabilities, test)
+    return measured, refused, fitted, evaluation.summarise(task, test=test)
+
+
+def _calibrate(work: Work, logits: np.ndarray, targets: np.ndarray) -> Calibration:
+    """Fit the calibration on validation items; the network's own probabilities stay where there are none."""
+    if len(logits):
+        return calibration.fit(logits, targets, work.settings["task"])
+    if work.settings["task"] == calibration.SINGLE:
+        return Calibration(calibration.SINGLE)
+    count = len(work.labels)
+    return Calibration(calibration.MULTI, 1.0, (1.0,) * count, (0.0,) * count, (0.5,) * count)
