@@ -46,7 +46,7 @@ async function follow(root) {
   let state = null;
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, wait));
-    if (document.hidden) continue;
+    if (document.hidden && !("awake" in root.dataset)) continue;
     try {
       const answer = await fetch(root.dataset.progress, { headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(answer.status);

@@ -7,13 +7,14 @@ from playwright.sync_api import expect
 
 from jobs import runs, training
 from models import db
+from tests import test_work_in_browser as at_work
 from tests.house import chromium
 from tests.teaching import finish, start, teach
 from tests.test_accessibility import LOOKS, faults_of
 from tests.test_curves import STEP, TWO, epoch
-from tests.test_work_in_browser import DATASET, address, page  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.browser
+DATASET, address, page = at_work.DATASET, at_work.address, at_work.page  # the last two are fixtures
 expect.set_options(timeout=30_000)
 POINTS = "globalThis.Bokeh.documents.map((one) => one.get_model_by_name('epochs')).filter(Boolean)"
 
@@ -46,7 +47,7 @@ def run(dataset):
 
 
 @pytest.mark.parametrize(("theme", "width"), LOOKS)
-def test_a_run_with_curves_is_readable_by_everybody(page, address, run, theme, width):  # noqa: F811
+def test_a_run_with_curves_is_readable_by_everybody(page, address, run, theme, width):
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=theme)
     page.goto(f"{address}{DATASET}/runs/{run.folder}", wait_until="load")
@@ -55,7 +56,7 @@ def test_a_run_with_curves_is_readable_by_everybody(page, address, run, theme, w
 
 
 @pytest.mark.parametrize(("theme", "width"), LOOKS)
-def test_the_pages_around_a_run_are_readable_by_everybody(page, address, run, dataset, theme, width):  # noqa: F811
+def test_the_pages_around_a_run_are_readable_by_everybody(page, address, run, dataset, theme, width):
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=theme)
     for _ in range(2):
@@ -69,7 +70,7 @@ def test_the_pages_around_a_run_are_readable_by_everybody(page, address, run, da
     assert (faults, page.faults) == ({}, [])
 
 
-def test_the_queue_is_shown_as_it_is_without_a_reload(page, address, run):  # noqa: F811
+def test_the_queue_is_shown_as_it_is_without_a_reload(page, address, run):
     page.goto(f"{address}/queue")
     page.evaluate("globalThis.isTheSamePage = true")
     run.job.state = "cancelled"
@@ -78,7 +79,43 @@ def test_the_queue_is_shown_as_it_is_without_a_reload(page, address, run):  # no
     assert page.evaluate("globalThis.isTheSamePage")
 
 
-def test_curves_and_table_go_on_without_a_reload(page, address, run):  # noqa: F811
+def spy_on_notifications(page, permission: str) -> None:
+    """Put what would appear on the desktop into `globalThis.told` (kept over loads); headless shows none."""
+    page.add_init_script(
+        """globalThis.Notification = class {
+          static permission = sessionStorage.getItem("permission") ?? "default";
+          static async requestPermission() {
+            sessionStorage.setItem("permission", PERMISSION);
+            return (this.permission = PERMISSION);
+          }
+          constructor(title) { sessionStorage.setItem("told", title); }
+        };""".replace("PERMISSION", repr(permission))
+    )
+
+
+def test_somebody_who_asked_is_told_when_the_run_is_over(page, address, run):
+    spy_on_notifications(page, "granted")
+    page.goto(f"{address}{DATASET}/runs/{run.folder}")
+    page.get_by_role("button", name="Tell me when it is done").click()
+    expect(page.get_by_role("button", name="You will be told")).to_have_attribute("aria-pressed", "true")
+    finish(run)
+    page.wait_for_url("**/versions/1")
+    assert page.evaluate("sessionStorage.getItem('told')") == "Flowers: the run is over"
+
+
+def test_nobody_is_told_who_did_not_ask_or_said_no(page, address, run):
+    spy_on_notifications(page, "denied")
+    page.goto(f"{address}{DATASET}/runs/{run.folder}")
+    button = page.locator("[data-notify]")
+    button.click()
+    expect(button).to_be_hidden()
+    finish(run)
+    page.wait_for_url("**/versions/1")
+    assert page.evaluate("sessionStorage.getItem('told')") is None
+    assert page.faults == []
+
+
+def test_curves_and_table_go_on_without_a_reload(page, address, run):
     page.goto(f"{address}{DATASET}/runs/{run.folder}")
     page.evaluate("globalThis.isTheSamePage = true")
     rows = page.locator("[data-epochs] tr")
