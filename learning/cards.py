@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from learning import evaluation
+from learning.calibration import MULTI, SINGLE
+
+TITLES = {"f1": "F1", "average_precision": "average precision"}
 # Runs as it stands: a test takes it out of the card and compares its answer with ours.
 USE_ALONE = """\
 import json, sys
@@ -26,35 +30,45 @@ network = Interpreter("model.tflite")
 network.allocate_tensors()
 network.set_tensor(network.get_input_details()[0]["index"], np.asarray(image, np.float32)[np.newaxis])
 network.invoke()
-logits = network.get_tensor(network.get_output_details()[0]["index"])[0] / package["temperature"]
-probabilities = np.exp(logits - logits.max())
+logits = network.get_tensor(network.get_output_details()[0]["index"])[0].astype(float)
+"""
+SOFTMAX = """\
+probabilities = np.exp((logits - logits.max()) / package["temperature"])
 for label, probability in zip(package["labels"], probabilities / probabilities.sum()):
     print(f"{probability:.6f} {label}")
 """
+SIGMOIDS = """\
+probabilities = 1 / (1 + np.exp(-(logits * package["scales"] + package["offsets"])))
+for label, probability, threshold in zip(package["labels"], probabilities, package["thresholds"]):
+    print(f"{probability:.6f} {label}" + (" *" if probability >= threshold else ""))
+"""
+AFTERWARDS = {
+    SINGLE: "`temperature` in package.json divides before the softmax",
+    MULTI: "package.json's `scales` and `offsets` calibrate before the sigmoid; a label is said from its "
+    "threshold on (marked *)",
+}
 
 CARD = """\
 # {name}
 
-Sorts a photo into one of {count} labels: {labels}.
+{purpose}: {labels}.
 
 ## How good it is
 
-{accuracy}
+{figures}
 
-| label | precision | recall | F1 | images |
-|---|---|---|---|---|
-{rows}
+{table}
 
 Precision: how often it is right when it says the label. Recall: how many of the label's images it finds.
 
-{confusions}
+{failures}
 
 ## What to know before relying on it
 
-- It knows nothing but these labels: a photo of something else gets one of them all the same.
+- It knows nothing but these labels{strangers}.
 - It was measured on photos like those it learnt from. Other cameras, places or light can make it worse.
 - {fewest}
-- Backbone: {backbone} with ImageNet weights (Apache-2.0). Recipe: {recipe}. Made {made}.
+- {origin}
 
 ## Using it
 
@@ -64,47 +78,76 @@ The files proven to give the golden answers (`golden/`): {proven}. This needs `m
 ```python
 {use_alone}```
 
-`model.keras` opens with `keras.models.load_model("model.keras")` for more training; it gives logits, to be
-divided by `temperature` in package.json before the softmax.
+`model.keras` opens with `keras.models.load_model("model.keras")` for more training; it gives logits:
+{afterwards}.
 """
+KINDS = {
+    "leave_one_out": "each predicted by a head that never saw it",
+    "validation": "kept apart to learn from, but used to choose when to stop",
+    "test": "kept apart and never used to choose anything",
+}
 
 
 def write(spec: dict[str, Any]) -> str:
     """Return the card as Markdown for package.json's content."""
-    measured = spec["metrics"]["leave_one_out"]
+    measured = evaluation.chief(spec["metrics"])
     fewest = min(measured["labels"], key=lambda label: label["count"])
+    is_single = spec["task"] == SINGLE
+    count = len(spec["labels"])
     return CARD.format(
         name=_plain(spec["name"]),
-        count=len(spec["labels"]),
+        purpose=f"Sorts a photo into one of {count} labels"
+        if is_single
+        else f"Says which of {count} labels fit",
         labels=", ".join(map(_plain, spec["labels"])),
-        accuracy=_describe_accuracy(spec["metrics"]),
-        rows="\n".join(_row(label) for label in measured["labels"]),
-        confusions=_describe_confusions(measured["confusion"], spec["labels"]),
-        fewest=f"{_plain(fewest['label'])} has the fewest images to learn from: {fewest['count']}.",
-        backbone=spec["backbone"]["name"],
-        recipe=spec["recipe"],
-        made=spec["made"],
+        figures=" ".join(_describe_figures(spec["metrics"])),
+        table=_table(measured["labels"]),
+        failures=_describe_confusions(measured["confusion"], spec["labels"])
+        if is_single
+        else _weakest(measured),
+        strangers=": a photo of something else gets one of them all the same" if is_single else "",
+        fewest=f"{_plain(fewest['label'])} has the fewest images to be measured by: {fewest['count']}.",
+        origin=_describe_origin(spec),
         proven=", ".join(spec["proven"]) or "none yet",
-        use_alone=USE_ALONE,
+        use_alone=USE_ALONE + (SOFTMAX if is_single else SIGMOIDS),
+        afterwards=AFTERWARDS[spec["task"]],
     )
 
 
-def _describe_accuracy(metrics: dict[str, Any]) -> str:
-    card = f"{_share(metrics['leave_one_out'])}, each predicted by a head that never saw it."
-    if metrics["test"]:
-        card += f" {_share(metrics['test'])}, kept apart and never used to choose anything."
-    return card
+def _describe_origin(spec: dict[str, Any]) -> str:
+    backbone = spec["backbone"]
+    began = f"Backbone: {_plain(backbone['name'])}. " if backbone else ""
+    weights = "ImageNet weights: Apache-2.0. " if backbone and "efficientnet-lite" in backbone["name"] else ""
+    return f"{began}{weights}Recipe: {spec['recipe']}. Made {spec['made']}."
+
+
+def _describe_figures(metrics: dict[str, Any]) -> list[str]:
+    return [f"{_share(metrics[by])}, {words}." for by, words in KINDS.items() if metrics.get(by)]
 
 
 def _share(measured: dict[str, Any]) -> str:
     low, high = measured["interval"]
+    if "micro_f1" in measured:
+        share = f"Micro F1 {measured['micro_f1']:.3f} (95 % interval {low:.3f} to {high:.3f})"
+        more = (
+            f"{measured['binary_accuracy']:.1%} of all decisions right, {measured['exact_accuracy']:.1%} of "
+        )
+        return f"{share}, {more}{measured['items']:,} images right in every label"
     share = f"{measured['accuracy']:.1%} right (95 % interval {low:.1%} to {high:.1%})"
     return f"{share} of {measured['items']:,} images"
 
 
-def _row(label: dict[str, Any]) -> str:
-    name, count = _plain(label["label"]), label["count"]
-    return f"| {name} | {label['precision']:.2f} | {label['recall']:.2f} | {label['f1']:.2f} | {count} |"
+def _table(rows: list[dict[str, Any]]) -> str:
+    columns = ["precision", "recall", "f1"]
+    columns += ["average_precision", "threshold"] if "threshold" in rows[0] else []
+    head = f"| label | {' | '.join(TITLES.get(name, name) for name in columns)} | images |"
+    lines = [_row(row, columns) for row in rows]
+    return "\n".join([head, "|---" * (len(columns) + 2) + "|", *lines])
+
+
+def _row(label: dict[str, Any], columns: list[str]) -> str:
+    figures = ["–" if label[name] is None else f"{label[name]:.2f}" for name in columns]
+    return f"| {_plain(label['label'])} | {' | '.join(figures)} | {label['count']} |"
 
 
 def _describe_confusions(confusion: list[list[int]], labels: list[str]) -> str:
@@ -120,6 +163,14 @@ def _describe_confusions(confusion: list[list[int]], labels: list[str]) -> str:
     commonest = sorted(found, reverse=True)[:3]
     parts = [f"{_plain(true)} taken for {_plain(said)} ({times} ×)" for times, true, said in commonest]
     return f"Where it fails most: {'; '.join(parts)}."
+
+
+def _weakest(measured: dict[str, Any]) -> str:
+    """Name the three labels with the lowest F1."""
+    seen = [label for label in measured["labels"] if label["count"]]
+    weakest = sorted(seen, key=lambda label: label["f1"])[:3]
+    parts = [f"{_plain(label['label'])} (F1 {label['f1']:.2f})" for label in weakest]
+    return f"Where it is weakest: {'; '.join(parts)}."
 
 
 def _plain(text: str) -> str:

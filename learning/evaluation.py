@@ -77,6 +77,11 @@ def summarise(
     return {"task": task, "score": score, **told, **blocks}
 
 
+def chief(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the block of a version's metrics that its score is of (of an old version, leave-one-out)."""
+    return metrics[metrics.get("score", {}).get("by", "leave_one_out")]
+
+
 def evaluate(probabilities: np.ndarray, truth: np.ndarray, labels: list[str]) -> dict[str, Any]:
     """Measure single-label predictions.
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from learning import backbones, cards, networks, proof
+from learning import backbones, cards, inputs, networks, proof
 from learning.backbones import PreparedBackbone
+from learning.calibration import Calibration
 from learning.heads import Head
-from learning.package import FORMAT, FORMAT_VERSION, load_package, write_spec
+from learning.package import FORMAT, FORMAT_VERSION, HEAD, NETWORK, NETWORK_FILE, load_package, write_spec
+from learning.work import Work
 from utils import PIXEL_PATH_VERSION, open_atomically, write_atomically
 
 STEPS = 4
@@ -28,42 +30,53 @@ PIXEL_PATH = (
 )
 
 
+class NotProven(RuntimeError):
+    """The network's file doesn't answer as the network did; the message says so."""
+
+
 def describe(
     name: str, labels: list[str], prepared: PreparedBackbone, head: Head, metrics: dict, about: dict
 ) -> dict[str, Any]:
-    """Return package.json's content.
+    """Return package.json's content of a package that answers with a head.
 
     Args:
         name: the dataset's name, for people.
         labels: in the order of the probabilities.
-        metrics: accuracy, interval, leave_one_out, test.
+        metrics: what `evaluation.summarise` gives.
         about: recipe, task, seed, run and dataset_hash.
     """
     return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "name": name,
-        "labels": labels,
-        "input_size": prepared.input_size,
-        "pixel_path": describe_pixels(prepared.input_size),
+        **_describe(name, labels, prepared.input_size, metrics),
+        "answers_with": HEAD,
         "backbone": {
             "name": prepared.name,
             "identifier": prepared.identifier,
             "embedding_size": prepared.embedding_size,
         },
         "strength": head.strength,
-        "temperature": head.temperature,
-        "thresholds": [],
+        **head.calibration.to_spec(),
+        **about,
+    }
+
+
+def _describe(name: str, labels: list[str], size: int, metrics: dict) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "name": name,
+        "labels": labels,
+        "input_size": size,
+        "pixel_path": describe_pixels(size),
         "rejection": None,
         "metrics": metrics,
         "libraries": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "proven": [],
-        **about,
     }
 
 
 def describe_pixels(size: int) -> dict[str, Any]:
+    """Return what package.json says of the pixel path, for squares of `size` pixels."""
     return {
         "version": PIXEL_PATH_VERSION,
         "words": PIXEL_PATH,
@@ -119,6 +132,68 @@ def export_networks(
     write_atomically(folder / "README.md", cards.write(load_package(folder).spec))
     on_step(4, STEPS)
     return proven
+
+
+def write_network_package(
+    work: Work,
+    network: Any,
+    *,
+    input_size: int,
+    calibration: Calibration,
+    metrics: dict[str, Any],
+    items: list[dict[str, Any]],
+    backbone: str | None = None,
+) -> dict[str, Any]:
+    """Write a package that answers with a whole network, and prove it (imports TensorFlow).
+
+    What Keras says of the golden images before the export is what both files must give. A model.tflite that
+    lies in the package already, because it was measured, is proven as it is; else the network is converted.
+    package.json is written last, so that a package cut off in the middle is none.
+
+    Args:
+        network: a Keras model from float32 (batch, input_size, input_size, 3), RGB of 0 to 255, to logits.
+        metrics: what `evaluation.summarise` gives.
+        items: the manifest's lines that were used and can be read.
+        backbone: what it began from, for people; None where it began from nothing we know.
+
+    Returns:
+        package.json's content, for `work.settle`.
+
+    Raises:
+        NotProven: LiteRT cannot run the network, or answers otherwise than Keras does.
+        Stopped: an end was asked for.
+    """
+    spec = {
+        **_describe(work.settings["dataset"], work.labels, input_size, metrics),
+        "answers_with": NETWORK,
+        "backbone": {"name": backbone} if backbone else None,
+        **calibration.to_spec(),
+        **work.describe(items),
+    }
+    folder = work.package
+    folder.mkdir(parents=True, exist_ok=True)
+    work.report("exporting", 0, STEPS)
+    squares = inputs.read_squares(inputs.choose_golden(items), input_size)
+    proof.write_golden(folder, squares, calibration.probabilities(_ask(network, squares)))
+    work.report("exporting", 1, STEPS)
+    if not (folder / NETWORK_FILE).exists():
+        write_atomically(folder / NETWORK_FILE, networks.convert(network))
+    work.report("exporting", 2, STEPS)
+    networks.save_keras(network, folder / "model.keras")
+    work.report("exporting", 3, STEPS)
+    spec |= proof.compare(folder, spec)
+    if "litert" not in spec["proven"]:
+        raise NotProven("The network answers otherwise in LiteRT than in Keras, so it can't be used here.")
+    write_atomically(folder / "README.md", cards.write(spec))
+    write_spec(folder, spec)
+    work.report("exporting", STEPS, STEPS)
+    return spec
+
+
+def _ask(network: Any, squares: np.ndarray) -> np.ndarray:
+    """Return what Keras says of each square by itself, float32 (images, labels)."""
+    batches = squares[:, np.newaxis].astype(np.float32)
+    return np.concatenate([np.asarray(network(batch, training=False)) for batch in batches])
 
 
 def is_place(out: Path) -> bool:

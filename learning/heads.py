@@ -1,7 +1,7 @@
 """The head of the quick recipe: ridge regression in closed form, with every leave-one-out prediction exact.
 
 Hoerl & Kennard 1970, "Ridge Regression"; the leave-one-out identity is in Golub, Heath & Wahba 1979,
-"Generalized Cross-Validation"; the temperature is Guo et al. 2017, https://arxiv.org/abs/1706.04599.
+"Generalized Cross-Validation". What makes probabilities of its scores is in learning/calibration.py.
 
 Everything is written in principal axes. With P the centred embeddings turned onto the axes and s their
 eigenvalues, ridge of strength λ fits mean(Y) + P (P'Y / (s + λ)), and an item's leverage is
@@ -15,6 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from learning import calibration
+from learning.calibration import MULTI, SINGLE, Calibration, fit_sharpness, fit_sigmoids, smooth
+
 # Times the mean squared length of a centred embedding; strongest first, so that ties go to the stronger.
 STRENGTHS = np.logspace(1.5, -3, 13)
 # Two numbers are chosen, so a sample of this many items is plenty, and memory stays flat.
@@ -26,17 +29,17 @@ SHARPNESS_RANGE = (1.0, 100.0)
 
 @dataclass(frozen=True)
 class Head:
-    """Scores are `embedding @ weights + bias`; probabilities are `softmax(scores / temperature)`."""
+    """Scores are `embedding @ weights + bias`, of which `calibration` makes probabilities."""
 
     weights: np.ndarray  # float64 (embedding size, labels)
     bias: np.ndarray  # float64 (labels,)
     strength: float
-    temperature: float
+    calibration: Calibration
 
     def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return float64 (items, labels), each row summing to 1, for embeddings (items, embedding size)."""
+        """Return float64 (items, labels), calibrated, for embeddings (items, embedding size)."""
         scores = [embeddings[rows].astype(np.float64) @ self.weights for rows in _chunks(len(embeddings))]
-        return softmax((np.concatenate(scores) + self.bias) / self.temperature)
+        return self.calibration.probabilities(np.concatenate(scores) + self.bias)
 
 
 @dataclass(frozen=True)
@@ -56,22 +59,21 @@ class _Axes:
     expand: Callable[[np.ndarray], np.ndarray]  # (axes, labels) -> (embedding size, labels)
 
 
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Return probabilities along the last axis, safe against overflow."""
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
 def solve(
-    embeddings: np.ndarray, targets: np.ndarray, seed: int = 0, kernel: np.ndarray | None = None
+    embeddings: np.ndarray,
+    targets: np.ndarray,
+    seed: int = 0,
+    kernel: np.ndarray | None = None,
+    task: str = SINGLE,
 ) -> Solution:
-    """Solve the head, choosing its strength and temperature on leave-one-out log-loss.
+    """Solve the head, choosing its strength and calibration on leave-one-out log-loss.
 
     Args:
         embeddings: float32 (items, embedding size), two items or more; may be memory-mapped.
-        targets: float (items, labels), one-hot.
+        targets: float (items, labels), 1 where the item has the label, else 0.
         seed: of the sample chosen on, where there are more than 5,000 items.
         kernel: what `find_kernel` gave for these items, to save computing it.
+        task: `single-label` (one 1 in each row of the targets) or `multi-label`.
 
     Returns:
         The head and its leave-one-out probabilities.
@@ -80,17 +82,19 @@ def solve(
     axes = _find_axes(embeddings, mean, find_kernel(embeddings) if kernel is None else kernel)
     coefficients = _correlate(axes, targets - target_mean)
     strengths = STRENGTHS * max(axes.eigenvalues.sum() / count, 1e-12)
-    strength, temperature = _choose(axes, coefficients, targets, _sample(count, seed), strengths)
+    strength, calibrated = _choose(axes, coefficients, targets, _sample(count, seed), strengths, task)
     scores = [next(_leave_one_out(axes, coefficients, targets, rows, [strength])) for rows in _chunks(count)]
+    left_out = np.concatenate(scores)
+    calibrated = calibrated or calibration.fit(left_out, targets, MULTI)
     weights = axes.expand(coefficients / (axes.eigenvalues + strength)[:, np.newaxis])
-    head = Head(weights, target_mean - mean @ weights, float(strength), temperature)
-    return Solution(head, softmax(np.concatenate(scores) / temperature))
+    head = Head(weights, target_mean - mean @ weights, float(strength), calibrated)
+    return Solution(head, calibrated.probabilities(left_out))
 
 
 def solve_again(
     embeddings: np.ndarray, targets: np.ndarray, chosen: Head, kernel: np.ndarray | None = None
 ) -> Head:
-    """Solve for other items (all of them, for what goes live) with the strength and temperature `chosen`."""
+    """Solve for other items (all of them, for what goes live) with the strength and calibration `chosen`."""
     mean, target_mean = _mean(embeddings), targets.mean(axis=0)
     kernel = find_kernel(embeddings) if kernel is None else kernel
     if kernel is not None:
@@ -101,7 +105,7 @@ def solve_again(
         gram = _gram(embeddings, mean)
         gram[np.diag_indices_from(gram)] += chosen.strength
         weights = np.linalg.solve(gram, _transpose_times(embeddings, mean, targets - target_mean))
-    return Head(weights, target_mean - mean @ weights, chosen.strength, chosen.temperature)
+    return Head(weights, target_mean - mean @ weights, chosen.strength, chosen.calibration)
 
 
 def find_kernel(embeddings: np.ndarray) -> np.ndarray | None:
@@ -159,46 +163,34 @@ def _sample(count: int, seed: int) -> slice | np.ndarray:
 
 
 def _choose(
-    axes: _Axes, coefficients: np.ndarray, targets: np.ndarray, sample: slice | np.ndarray, strengths
-) -> tuple[float, float]:
-    """Return the strength and temperature with the least leave-one-out log-loss over the sample."""
-    wanted = smooth(targets[sample])
-    best = (np.inf, 0.0, 1.0)
+    axes: _Axes,
+    coefficients: np.ndarray,
+    targets: np.ndarray,
+    sample: slice | np.ndarray,
+    strengths: np.ndarray,
+    task: str,
+) -> tuple[float, Calibration | None]:
+    """Return the strength with the least leave-one-out log-loss over the sample, and the temperature then.
+
+    The several numbers of a multi-label calibration are fitted on every item afterwards.
+    """
+    measure = _try_softmax if task == SINGLE else _try_sigmoids
+    best = (np.inf, 0.0, None)
     scored = _leave_one_out(axes, coefficients, targets, sample, strengths)
     for strength, scores in zip(strengths, scored, strict=True):
-        sharpness, loss = fit_sharpness(scores, wanted)
+        loss, calibrated = measure(scores, targets[sample])
         if loss < best[0] - 1e-12:
-            best = (loss, strength, 1 / sharpness)
+            best = (loss, strength, calibrated)
     return best[1], best[2]
 
 
-def smooth(targets: np.ndarray) -> np.ndarray:
-    """Move 1 / (n + 1) of each target to all labels alike, so that a few right answers never mean certainty.
-
-    After Platt 1999, "Probabilistic Outputs for Support Vector Machines".
-    """
-    share = 1 / (len(targets) + 1)
-    return targets * (1 - share) + share / targets.shape[1]
+def _try_softmax(scores: np.ndarray, targets: np.ndarray) -> tuple[float, Calibration]:
+    sharpness, loss = fit_sharpness(scores, smooth(targets), SHARPNESS_RANGE, start=10.0)
+    return loss, Calibration(SINGLE, temperature=1 / sharpness)
 
 
-def fit_sharpness(scores: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-    """Return the inverse temperature with the least mean log-loss, and that loss; convex, so Newton finds it.
-
-    Args:
-        scores: (items, labels). targets: (items, labels), rows summing to 1.
-    """
-    sharpness, (low, high) = 10.0, SHARPNESS_RANGE
-    for _ in range(20):
-        probabilities = softmax(sharpness * scores)
-        expected = (probabilities * scores).sum(axis=1)
-        slope = (expected - (targets * scores).sum(axis=1)).sum()
-        curvature = (probabilities * scores**2).sum() - (expected**2).sum()
-        step = np.clip(slope / max(curvature, 1e-12), -sharpness, sharpness / 2)
-        previous, sharpness = sharpness, float(np.clip(sharpness - step, low, high))
-        if abs(previous - sharpness) < 1e-4 * sharpness:
-            break
-    logs = np.log(np.maximum(softmax(sharpness * scores), 1e-300))
-    return sharpness, float(-(targets * logs).sum(axis=1).mean())
+def _try_sigmoids(scores: np.ndarray, targets: np.ndarray) -> tuple[float, None]:
+    return fit_sigmoids(scores, targets)[2], None
 
 
 def _chunks(count: int) -> Iterator[slice]:

@@ -14,6 +14,7 @@ from zipfile import BadZipFile, ZipFile
 import fsspec
 import numpy as np
 
+from learning.calibration import SINGLE
 from learning.embeddings import EmbeddingStore, Opener, Refusal
 from utils import ImageRefused, center_crop, open_image
 
@@ -96,16 +97,6 @@ def stack(store: EmbeddingStore, hashes: list[str], folder: Path) -> np.ndarray:
     return matrix
 
 
-def check_task(recipe: str, task: str) -> None:
-    """See that the recipe can do the task.
-
-    Raises:
-        NotEnough: it cannot.
-    """
-    if (recipe, task) != ("quick", "single-label"):
-        raise NotEnough(f"The recipe {recipe!r} cannot train a {task} dataset. Choose another recipe.")
-
-
 def check_enough(labels: list[str], items: list[dict[str, Any]]) -> None:
     """See that items of two labels at least are there to learn from.
 
@@ -141,20 +132,24 @@ def put_test_last(labels: list[str], items: list[dict]) -> tuple[list[dict], int
     return learnt + [item for item in items if item["split"] == "test"], len(learnt)
 
 
-def make_targets(labels: list[str], items: list[dict[str, Any]]) -> np.ndarray:
+def make_targets(labels: list[str], items: list[dict[str, Any]], task: str = SINGLE) -> np.ndarray:
     """Return float64 (items, labels): 1 where the item has the label, else 0.
 
     Raises:
-        NotEnough: an item has no label that the run knows, or more than one.
+        NotEnough: an item has a label that the run doesn't know, or, of a single-label task, not exactly one.
     """
     position = {name: index for index, name in enumerate(labels)}
     targets = np.zeros((len(items), len(labels)))
     for row, item in enumerate(items):
-        if len(item["labels"]) != 1 or item["labels"][0] not in position:
-            name = item.get("name") or item["sha256"]
-            raise NotEnough(f"{name} must have exactly one of the dataset's labels.")
-        targets[row, position[item["labels"][0]]] = 1
+        names = item["labels"]
+        if not position.keys() >= set(names) or (task == SINGLE and len(names) != 1):
+            raise NotEnough(f"{item.get('name') or item['sha256']} must have {_wanted(task)}.")
+        targets[row, [position[name] for name in names]] = 1
     return targets
+
+
+def _wanted(task: str) -> str:
+    return "exactly one of the dataset's labels" if task == SINGLE else "only labels of the dataset"
 
 
 def read_golden(
@@ -162,10 +157,18 @@ def read_golden(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return squares, uint8 (16, size, size, 3), and embeddings of 16 items, or all, of every label."""
     known = store.get(item["sha256"] for item in items)
-    readable = [item for item in items if item["sha256"] in known]
-    chosen = spread([item["labels"][0] for item in readable], GOLDEN_IMAGES)
-    squares = [center_crop(open_image(read_image(readable[index])), size) for index in chosen]
-    return np.stack(squares), np.stack([known[readable[index]["sha256"]] for index in chosen])
+    chosen = choose_golden([item for item in items if item["sha256"] in known])
+    return read_squares(chosen, size), np.stack([known[item["sha256"]] for item in chosen])
+
+
+def choose_golden(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return 16 items (or all), one of each label, or of each set of labels, after the other."""
+    return [items[index] for index in spread([", ".join(item["labels"]) for item in items], GOLDEN_IMAGES)]
+
+
+def read_squares(items: list[dict[str, Any]], size: int) -> np.ndarray:
+    """Return the items' pixels as the network wants them, uint8 (items, size, size, 3)."""
+    return np.stack([center_crop(open_image(read_image(item)), size) for item in items])
 
 
 def spread(names: list[str], count: int) -> list[int]:

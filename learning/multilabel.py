@@ -54,7 +54,6 @@ def evaluate(
 def _measure_labels(
     probabilities: np.ndarray, said: np.ndarray, truth: np.ndarray, labels: list[str], limits: np.ndarray
 ) -> list[dict[str, Any]]:
-    pairs = zip(probabilities.T, truth.T, strict=True)
     right, count, times = (said & truth).sum(axis=0), truth.sum(axis=0), said.sum(axis=0)
     columns = {
         "label": labels,

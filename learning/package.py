@@ -1,7 +1,9 @@
 """A version as files that need nothing else: read, answered from, and proven.
 
-package.json and head.npz come first and answer with the backbone's embedding; model.tflite and model.keras,
-the whole network, follow once they gave the golden probabilities. No TensorFlow is needed to read or answer.
+A package answers with a head or with a network. With a head, package.json and head.npz come first and answer
+from the backbone's embedding; model.tflite and model.keras, the whole network, follow once they gave the
+golden probabilities. With a network, model.tflite itself answers and was proven before. No TensorFlow is
+needed to read or answer.
 """
 
 from __future__ import annotations
@@ -14,11 +16,14 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from learning.heads import softmax
+from learning import calibration
+from learning.calibration import Calibration
 from utils import write_atomically
 
 FORMAT = "pigeonhole-package"
 FORMAT_VERSION = 1
+HEAD, NETWORK = "head", "network"
+NETWORK_FILE = "model.tflite"
 
 
 class PackageDamaged(ValueError):
@@ -27,30 +32,48 @@ class PackageDamaged(ValueError):
 
 @dataclass(frozen=True)
 class Package:
-    """A package as read: what it sorts into, and the head that answers from the backbone's embedding."""
+    """A package as read: what it sorts into, and a head on the backbone's embedding or a network to answer.
+
+    Attributes:
+        backbone, backbone_identifier: of a head; a network may have none.
+        weights: float64 (embedding size, labels), bias: float64 (labels,); of a head only.
+    """
 
     folder: Path
     labels: list[str]
     task: str
     input_size: int
-    temperature: float
-    thresholds: list[float]
-    backbone: str
-    backbone_identifier: str
+    calibration: Calibration
     metrics: dict[str, Any]
-    weights: np.ndarray  # float64 (embedding size, labels)
-    bias: np.ndarray  # float64 (labels,)
     spec: dict[str, Any]
+    backbone: str | None = None
+    backbone_identifier: str | None = None
+    weights: np.ndarray | None = None
+    bias: np.ndarray | None = None
 
     @property
     def proven(self) -> list[str]:
         """The formats that gave the golden probabilities in their own runtime: `litert`, `keras`."""
         return self.spec["proven"]
 
+    @property
+    def answers_with(self) -> str:
+        """`head` or `network`."""
+        return answers_with(self.spec)
+
+    @property
+    def network_sha256(self) -> str:
+        """What the bytes of model.tflite must hash to, in a package that answers with it."""
+        return self.spec["files"][NETWORK_FILE]
+
     def probabilities(self, embedding: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, float64 (labels,), of an embedding, float32 (embedding size,)."""
-        scores = embedding.astype(np.float64) @ self.weights + self.bias
-        return softmax(scores / self.temperature)
+        return self.calibration.probabilities(embedding.astype(np.float64) @ self.weights + self.bias)
+
+
+def answers_with(spec: dict[str, Any]) -> str:
+    """Return `head` or `network`; packages of before there were two say nothing and have a head."""
+    return spec.get("answers_with", HEAD)
 
 
 def read_spec(folder: str | Path) -> dict[str, Any]:
@@ -77,31 +100,52 @@ def write_spec(folder: str | Path, spec: dict[str, Any]) -> None:
 
 
 def load_package(folder: str | Path) -> Package:
-    """Read a package whose head is solved.
+    """Read a package that answers.
 
     Raises:
         PackageDamaged: a file is missing, damaged, or does not fit the others.
     """
     folder = Path(folder)
     spec = read_spec(folder)
+    try:
+        read = _read_network if answers_with(spec) == NETWORK else _read_whole_head
+        return Package(
+            folder=folder,
+            labels=spec["labels"],
+            task=spec["task"],
+            input_size=spec["input_size"],
+            calibration=calibration.from_spec(spec),
+            metrics=spec["metrics"],
+            spec=spec,
+            **read(folder, spec),
+        )
+    except PackageDamaged:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise PackageDamaged(f"{folder / 'package.json'} is damaged.") from error
+
+
+def _read_network(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
+    if not (folder / NETWORK_FILE).exists():
+        raise PackageDamaged(f"{folder / NETWORK_FILE} is missing: this version answers with it.")
+    if NETWORK_FILE not in spec.get("files", ()):
+        raise PackageDamaged(f"{folder / NETWORK_FILE} was not proven.")
+    backbone = spec.get("backbone")
+    return {"backbone": backbone["name"] if backbone else None}
+
+
+def _read_whole_head(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
     weights, bias = _read_head(folder / "head.npz")
-    shape = (spec["backbone"]["embedding_size"], len(spec["labels"]))
+    backbone = spec["backbone"]
+    shape = (backbone["embedding_size"], len(spec["labels"]))
     if weights.shape != shape or bias.shape != shape[1:]:
         raise PackageDamaged(f"{folder / 'head.npz'} does not fit package.json.")
-    return Package(
-        folder=folder,
-        labels=spec["labels"],
-        task=spec["task"],
-        input_size=spec["input_size"],
-        temperature=spec["temperature"],
-        thresholds=spec["thresholds"],
-        backbone=spec["backbone"]["name"],
-        backbone_identifier=spec["backbone"]["identifier"],
-        metrics=spec["metrics"],
-        weights=weights,
-        bias=bias,
-        spec=spec,
-    )
+    return {
+        "backbone": backbone["name"],
+        "backbone_identifier": backbone["identifier"],
+        "weights": weights,
+        "bias": bias,
+    }
 
 
 def _read_head(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -112,16 +156,15 @@ def _read_head(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise PackageDamaged(f"{path} is missing or damaged.") from error
 
 
-class NetworkClassifier:
-    """The whole network in one LiteRT interpreter; needs model.tflite and package.json and nothing else.
+class Network:
+    """A whole network in one LiteRT interpreter. Never share it between threads.
 
-    Never share it between threads.
+    Raises:
+        PackageDamaged: the file is missing, or no network that LiteRT can run.
     """
 
-    def __init__(self, folder: str | Path, threads: int = 1):
-        self.spec = read_spec(folder)
-        path = Path(folder, "model.tflite")
-        if not path.exists():
+    def __init__(self, path: str | Path, threads: int = 1):
+        if not Path(path).exists():
             raise PackageDamaged(f"{path} is missing: the whole network was not exported, or was not proven.")
         try:
             self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
@@ -131,9 +174,24 @@ class NetworkClassifier:
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]
 
-    def probabilities(self, pixels: np.ndarray) -> np.ndarray:
-        """Return calibrated probabilities, float64 (labels,), for `center_crop`'s uint8 (size, size, 3)."""
+    def logits(self, pixels: np.ndarray) -> np.ndarray:
+        """Return float32 (labels,) for `center_crop`'s uint8 (size, size, 3)."""
         self._interpreter.set_tensor(self._input, pixels[np.newaxis].astype(np.float32))
         self._interpreter.invoke()
-        logits = self._interpreter.get_tensor(self._output)[0].astype(np.float64)
-        return softmax(logits / self.spec["temperature"])
+        return self._interpreter.get_tensor(self._output)[0]
+
+
+class NetworkClassifier:
+    """The whole network with its calibration; needs model.tflite and package.json and nothing else.
+
+    Never share it between threads.
+    """
+
+    def __init__(self, folder: str | Path, threads: int = 1):
+        self.spec = read_spec(folder)
+        self.calibration = calibration.from_spec(self.spec)
+        self._network = Network(Path(folder, NETWORK_FILE), threads)
+
+    def probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        """Return calibrated probabilities, float64 (labels,), for `center_crop`'s uint8 (size, size, 3)."""
+        return self.calibration.probabilities(self._network.logits(pixels))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
-from learning.heads import softmax
-from learning.package import read_spec, write_spec
+from learning import calibration
+from learning.calibration import Calibration
+from learning.package import Network, read_spec, write_spec
 from utils import open_atomically, write_atomically
 
 TOLERANCE = 1e-4
@@ -48,31 +50,50 @@ def read_golden(folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
 def prove(folder: str | Path) -> list[str]:
     """Run every network file on the golden images and note in package.json which gave their probabilities.
 
-    A file that is off by more than 1e-4 anywhere, or cannot be run, is removed. Running model.keras imports
-    TensorFlow.
-
     Returns:
         The proven formats, of `litert` and `keras`.
     """
-    folder = Path(folder)
-    pixels, wanted = read_golden(folder)
     spec = read_spec(folder)
+    found = compare(Path(folder), spec)
+    write_spec(folder, spec | found)
+    return found["proven"]
+
+
+def compare(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
+    """Run every network file on the golden images; running model.keras imports TensorFlow.
+
+    A file that is off by more than 1e-4 anywhere, or cannot be run, is removed.
+
+    Args:
+        folder: of the package. spec: what package.json says, or will say.
+
+    Returns:
+        For package.json: proven (the formats, of `litert` and `keras`, that gave the golden probabilities),
+        golden_differences (the largest difference of each), files (SHA-256 of every proven file).
+    """
+    pixels, wanted = read_golden(folder)
+    calibrated = calibration.from_spec(spec)
     differences: dict[str, float | None] = {}
     for name, answer in (("litert", _answer_by_litert), ("keras", _answer_by_keras)):
         path = folder / FILES[name]
         if not path.exists():
             continue
-        difference = _difference(answer, path, pixels, wanted, spec["temperature"])
+        difference = _difference(answer, path, pixels, wanted, calibrated)
         differences[name] = difference if np.isfinite(difference) else None
         if not difference <= TOLERANCE:  # so written, not-a-number fails too
             path.unlink()
     proven = [name for name, value in differences.items() if value is not None and value <= TOLERANCE]
-    write_spec(folder, spec | {"proven": proven, "golden_differences": differences})
-    return proven
+    hashes = {FILES[name]: _hash(folder / FILES[name]) for name in proven}
+    return {"proven": proven, "golden_differences": differences, "files": hashes}
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _difference(
-    answer: Callable, path: Path, pixels: np.ndarray, wanted: np.ndarray, temperature: float
+    answer: Callable, path: Path, pixels: np.ndarray, wanted: np.ndarray, calibrated: Calibration
 ) -> float:
     """Return the largest difference to a golden probability; infinite where the file cannot be run at all."""
     try:
@@ -82,20 +103,12 @@ def _difference(
         return np.inf
     if logits.shape != wanted.shape:
         return np.inf
-    return float(np.abs(softmax(logits.astype(np.float64) / temperature) - wanted).max())
+    return float(np.abs(calibrated.probabilities(logits) - wanted).max())
 
 
 def _answer_by_litert(path: Path, pixels: np.ndarray) -> np.ndarray:
-    interpreter = Interpreter(model_path=str(path), num_threads=1)
-    interpreter.allocate_tensors()
-    entrance = interpreter.get_input_details()[0]["index"]
-    way_out = interpreter.get_output_details()[0]["index"]
-    logits = []
-    for square in pixels:
-        interpreter.set_tensor(entrance, square[np.newaxis].astype(np.float32))
-        interpreter.invoke()
-        logits.append(interpreter.get_tensor(way_out)[0].copy())
-    return np.stack(logits)
+    network = Network(path)
+    return np.stack([network.logits(square).copy() for square in pixels])
 
 
 def _answer_by_keras(path: Path, pixels: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from learning import backbones, evaluation, exports, heads, inputs, tables
+from learning.calibration import SINGLE
 from learning.gathering import Gathered, gather
 from learning.work import Work
 
@@ -19,7 +20,7 @@ class Outcome:
     """What a recipe gives: the head that goes live, metrics for everybody, and every item's prediction."""
 
     head: heads.Head
-    metrics: dict[str, Any]  # accuracy, interval, leave_one_out, test
+    metrics: dict[str, Any]  # what evaluation.summarise gives
     probabilities: np.ndarray  # float64 (items, labels), each by a head that never saw the item
 
 
@@ -32,11 +33,13 @@ def train(work: Work) -> None:
     """
     gathered = gather(work)
     hashes = [item["sha256"] for item in gathered.items]
+    task = work.settings["task"]
     outcome = learn(
         work.labels,
-        inputs.make_targets(work.labels, gathered.items),
+        inputs.make_targets(work.labels, gathered.items, task),
         inputs.stack(work.open_store(), hashes, work.folder / "checkpoint"),
         gathered.learnt,
+        task=task,
         seed=work.settings["seed"],
         train_on_all=work.settings["train_on_all"],
         on_phase=work.report,
@@ -76,6 +79,7 @@ def learn(
     embeddings: np.ndarray,
     learnt: int,
     *,
+    task: str = SINGLE,
     seed: int = 0,
     train_on_all: bool = True,
     on_phase: Callable[[str], None] = lambda phase: None,
@@ -87,25 +91,22 @@ def learn(
 
     Args:
         labels: names in order.
-        targets: float (items, labels), one-hot; embeddings: float32 (items, embedding size).
+        targets: float (items, labels), 1 where the item has the label, else 0.
+        embeddings: float32 (items, embedding size).
         learnt: how many of the items, from the first, may be learnt from; the others are the test split.
         on_phase: told `solving` and `evaluating` as each begins.
     """
     on_phase("solving")
     kernel = heads.find_kernel(embeddings)  # both solutions need it
     own = None if kernel is None else kernel[:learnt, :learnt]
-    solution = heads.solve(embeddings[:learnt], targets[:learnt], seed, own)
+    solution = heads.solve(embeddings[:learnt], targets[:learnt], seed, own, task)
     live = solution.head
     if train_on_all and learnt < len(targets):
         live = heads.solve_again(embeddings, targets, solution.head, kernel)
     on_phase("evaluating")
     test = solution.head.probabilities(embeddings[learnt:]) if learnt < len(targets) else targets[:0]
-    truth = targets.argmax(axis=1)
-    left_out = evaluation.evaluate(solution.leave_one_out, truth[:learnt], labels)
-    metrics = {
-        "accuracy": left_out["accuracy"],
-        "interval": left_out["interval"],
-        "leave_one_out": left_out,
-        "test": evaluation.evaluate(test, truth[learnt:], labels) if len(test) else None,
-    }
+    thresholds = solution.head.calibration.thresholds or None
+    left_out = evaluation.measure(task, solution.leave_one_out, targets[:learnt], labels, thresholds)
+    tested = evaluation.measure(task, test, targets[learnt:], labels, thresholds) if len(test) else None
+    metrics = evaluation.summarise(task, leave_one_out=left_out, test=tested)
     return Outcome(live, metrics, np.concatenate([solution.leave_one_out, test]))

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+from learning import evaluation
+
 FORMAT_NAMES = {"litert": "LiteRT", "keras": "Keras"}
+KINDS = {"leave_one_out": "leave-one-out", "validation": "validation", "test": "untouched test"}
+SHARES = {
+    "macro_f1": "Macro F1",
+    "mean_average_precision": "Mean average precision",
+    "binary_accuracy": "Binary accuracy",
+    "exact_accuracy": "Exact accuracy",
+}
 
 
 def write(name: str, metrics: dict[str, Any], package: str) -> str:
-    """Return the accuracies with their 95 % intervals, each label's figures, and where the package lies."""
-    lines = [f"{name}", ""]
-    lines.append(_accuracy("leave-one-out", metrics["leave_one_out"]))
-    if metrics["test"]:
-        lines.append(_accuracy("untouched test", metrics["test"]))
-    rows = metrics["leave_one_out"]["labels"]
+    """Return the score with its 95 % interval, each label's figures, and where the package lies.
+
+    Args:
+        metrics: what `evaluation.summarise` gives.
+    """
+    blocks = {kind: metrics[by] for by, kind in KINDS.items() if metrics.get(by)}
+    chief = evaluation.chief(metrics)
+    lines = [f"{name}", "", *(_score(kind, measured) for kind, measured in blocks.items())]
+    if "micro_f1" in chief:
+        lines += ["", *_shares(blocks)]
+    rows = chief["labels"]
     width = max(len("label"), *(len(row["label"]) for row in rows))
-    lines += ["", f"{'label':{width}}  precision  recall    F1  images"]
+    head = "  avg. precision  threshold" if "micro_f1" in chief else ""
+    lines += ["", f"{'label':{width}}  precision  recall    F1{head}  images"]
     lines += [_label(row, width) for row in rows]
     return "\n".join([*lines, "", f"Package: {package}"])
 
@@ -28,12 +43,30 @@ def write_end(result: dict[str, Any], package: str) -> str:
     return f"Whole network proven in {names}: {package}"
 
 
-def _accuracy(kind: str, measured: dict[str, Any]) -> str:
+def _score(kind: str, measured: dict[str, Any]) -> str:
+    name, value = ("Micro F1", "micro_f1") if "micro_f1" in measured else ("Accuracy", "accuracy")
     low, high = (100 * bound for bound in measured["interval"])
-    share = f"{100 * measured['accuracy']:5.1f} %  ({low:.1f} to {high:.1f} %)"
-    return f"Accuracy, {kind:15} {share}  of {measured['items']:,} images"
+    share = f"{100 * measured[value]:5.1f} %  ({low:.1f} to {high:.1f} %)"
+    return f"{name}, {kind:15} {share}  of {measured['items']:,} images"
+
+
+def _shares(blocks: dict[str, dict[str, Any]]) -> list[str]:
+    """One line for each figure of a multi-label version, one column for each block."""
+    lines = [f"{'':22}" + "".join(f"  {kind:>14}" for kind in blocks)]
+    for key, name in SHARES.items():
+        lines.append(
+            f"{name:22}" + "".join(f"  {_percent(measured[key]):>14}" for measured in blocks.values())
+        )
+    return lines
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def _label(row: dict[str, Any], width: int) -> str:
     shares = f"{row['precision']:9.2f}  {row['recall']:6.2f}  {row['f1']:4.2f}"
+    if "threshold" in row:
+        precision = row["average_precision"]
+        shares += f"  {'–' if precision is None else f'{precision:.2f}':>14}  {row['threshold']:9.2f}"
     return f"{row['label']:{width}}  {shares}  {row['count']:6,}"

@@ -1,7 +1,8 @@
 """This process's interpreters and heads: which files answer for a version, and whose turn it is.
 
-One one-thread interpreter for each backbone in each web process, over a memory-mapped file. An interpreter
-must never work for two threads at once, so calls take turns; how many may wait is bounded.
+A version answers with a head on its backbone's embedding or with a whole network of its own. There is one
+one-thread interpreter for each backbone or network in each web process, over a memory-mapped file. An
+interpreter must never work for two threads at once, so calls take turns; how many may wait is bounded.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +20,7 @@ import numpy as np
 from flask import current_app
 
 from learning.embeddings import Embedder
-from learning.package import Package, load_package
+from learning.package import NETWORK, NETWORK_FILE, Network, Package, load_package
 from models import Version
 
 # A head is a few hundred kilobytes, an interpreter about 30 MB.
@@ -40,8 +41,8 @@ class Busy(RuntimeError):
 class Line:
     """One interpreter and those who wait for it: one call at a time, at most `places` of them in the line."""
 
-    def __init__(self, embedder: Embedder, places: int):
-        self._embedder = embedder
+    def __init__(self, ask: Callable[[np.ndarray], np.ndarray], places: int):
+        self._ask = ask
         self._places = threading.Semaphore(places)
         self._turn = threading.Lock()
 
@@ -59,22 +60,28 @@ class Line:
         finally:
             self._places.release()
 
-    def embed(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the embedding, float32 (embedding size,), of uint8 (size, size, 3), when our turn comes."""
+    def ask(self, pixels: np.ndarray) -> np.ndarray:
+        """Return what the interpreter says of uint8 (size, size, 3), when our turn comes.
+
+        float32: of a backbone the embedding (embedding size,), of a whole network the logits (labels,).
+        """
         with self._turn:
-            return self._embedder.embed(pixels)
+            return self._ask(pixels)
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """What answers for one version: its package (head, labels, calibration) and its backbone's line."""
+    """What answers for one version: its package (labels, calibration, head) and its interpreter's line."""
 
     package: Package
     line: Line
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, float64 (labels,), for uint8 (size, size, 3)."""
-        return self.package.probabilities(self.line.embed(pixels))
+        said = self.line.ask(pixels)
+        if self.package.answers_with == NETWORK:
+            return self.package.calibration.probabilities(said)
+        return self.package.probabilities(said)
 
 
 def find(version: Version) -> Classifier:
@@ -83,11 +90,28 @@ def find(version: Version) -> Classifier:
     Raises:
         VersionUnusable: a file of the version is missing or damaged.
     """
-    settings = current_app.config["PIGEONHOLE"]
+    places = current_app.config["PIGEONHOLE"].predict_queue
     with _loading:
-        package = _load_head(_package_folder(version))
-        path = settings.folder("backbones") / f"{package.backbone_identifier}.tflite"
-        return Classifier(package, _open_line(path, settings.predict_queue))
+        package = _load_package(_package_folder(version))
+        return Classifier(package, _open_line(*_file_of(package), places))
+
+
+def file_of(version: Version) -> Path:
+    """Return the file that the version's interpreter runs.
+
+    Raises:
+        VersionUnusable: the version's package is missing or damaged.
+    """
+    with _loading:
+        return _file_of(_load_package(_package_folder(version)))[0]
+
+
+def _file_of(package: Package) -> tuple[Path, str]:
+    """Return the file that the package's interpreter runs, and the SHA-256 it must have."""
+    if package.answers_with == NETWORK:
+        return package.folder / NETWORK_FILE, package.network_sha256
+    identifier = package.backbone_identifier
+    return current_app.config["PIGEONHOLE"].folder("backbones") / f"{identifier}.tflite", identifier
 
 
 def _package_folder(version: Version) -> Path:
@@ -95,7 +119,7 @@ def _package_folder(version: Version) -> Path:
 
 
 @lru_cache(HEADS_KEPT)
-def _load_head(folder: Path) -> Package:
+def _load_package(folder: Path) -> Package:
     try:
         return load_package(folder)
     except (OSError, ValueError, KeyError) as error:
@@ -103,15 +127,16 @@ def _load_head(folder: Path) -> Package:
 
 
 @lru_cache(INTERPRETERS_KEPT)
-def _open_line(path: Path, places: int) -> Line:
-    """Open the backbone whose file is named by its SHA-256, once checked: a damaged one could crash us."""
+def _open_line(path: Path, sha256: str, places: int) -> Line:
+    """Open a network file once its SHA-256 was checked: a damaged one could crash us."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise VersionUnusable(f"This version's backbone file {path.name} is missing. {_advice()}") from error
-    if hashlib.sha256(content).hexdigest() != path.stem:
-        raise VersionUnusable(f"This version's backbone file {path.name} is damaged. {_advice()}")
-    return Line(Embedder(path), places)
+        raise VersionUnusable(f"This version's network file {path.name} is missing. {_advice()}") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise VersionUnusable(f"This version's network file {path.name} is damaged. {_advice()}")
+    is_backbone = path.name != NETWORK_FILE
+    return Line(Embedder(path).embed if is_backbone else Network(path).logits, places)
 
 
 def _advice() -> str:
@@ -122,7 +147,7 @@ def forget() -> None:
     """Drop everything loaded. A forked process must, since it may not share its parent's interpreters."""
     global _loading
     _loading = threading.Lock()
-    _load_head.cache_clear()
+    _load_package.cache_clear()
     _open_line.cache_clear()
 
 

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import threading
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -24,19 +25,32 @@ _tried: set[str] = set()  # run folders whose versions have answered in this pro
 def warm_up() -> None:
     """Answer one made-up photo with every live version that has not answered in this process yet.
 
-    A version whose files are missing or damaged is logged and left: it keeps nobody else from answering.
+    The newest come first; those whose interpreter would make an earlier one go wait for somebody to ask. A
+    version whose files are missing or damaged is logged and left: it keeps nobody else from answering.
     """
     with _turn:
         db.session.rollback()
         db.session.connection(execution_options={"is_reading": True})  # the network runs without a lock
+        files: set[Path] = set()
         for version in _live_versions():
-            if version.run.folder in _tried:
-                continue
-            _tried.add(version.run.folder)
             try:
-                prediction.predict(version, _make_photo())
+                files.add(classifier.file_of(version))
+                if len(files) <= classifier.INTERPRETERS_KEPT:
+                    _answer_once(version)
             except classifier.VersionUnusable as error:
-                logger.warning("Version %s of %s: %s", version.number, version.dataset.slug, error)
+                _warn_once(version, error)
+
+
+def _answer_once(version: Version) -> None:
+    if version.run.folder not in _tried:
+        prediction.predict(version, _make_photo())
+        _tried.add(version.run.folder)
+
+
+def _warn_once(version: Version, error: classifier.VersionUnusable) -> None:
+    if version.run.folder not in _tried:
+        logger.warning("Version %s of %s: %s", version.number, version.dataset.slug, error)
+        _tried.add(version.run.folder)
 
 
 def _live_versions() -> list[Version]:

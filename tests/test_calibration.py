@@ -77,3 +77,16 @@ def test_a_damaged_calibration_is_refused(scales):
     spec = {"task": "multi-label", "labels": ["a", "b"], "scales": scales, "offsets": [0, 0]}
     with pytest.raises(ValueError):
         calibration.from_spec(spec | {"thresholds": [0.5, 0.5]})
+
+
+def test_the_temperature_has_the_least_log_loss():
+    random = np.random.default_rng(0)
+    targets = np.eye(3)[random.integers(0, 3, 200)]
+    scores = 0.5 * targets + 0.2 * random.normal(size=targets.shape)
+    sharpness, loss = calibration.fit_sharpness(scores, targets, (1, 100), start=10.0)
+
+    def loss_at(value):
+        return -(targets * np.log(calibration.softmax(value * scores))).sum(axis=1).mean()
+
+    assert loss == pytest.approx(loss_at(sharpness))
+    assert all(loss <= loss_at(sharpness * factor) for factor in (0.9, 0.99, 1.01, 1.1))

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from learning import backbones, cards, exports, package, proof
+from learning.calibration import Calibration
 from learning.embeddings import Embedder
 from learning.heads import Head
 from tests.trained import make_photo
@@ -39,7 +40,9 @@ def prepared(prepared_backbones):
 def made(prepared, tmp_path_factory):
     """A package of a random head, sharp enough to show differences, exported and proven."""
     random = np.random.default_rng(0)
-    head = Head(random.normal(size=(2_624, 3)) / 10, random.normal(size=3) / 10, 1.0, 0.1)
+    head = Head(
+        random.normal(size=(2_624, 3)) / 10, random.normal(size=3) / 10, 1.0, Calibration("single-label", 0.1)
+    )
     folder = tmp_path_factory.mktemp("made") / "package"
     exports.write_package(folder, exports.describe("pets", LABELS, prepared, head, METRICS, ABOUT), head)
     pixels = np.stack([center_crop(make_photo((200, 60, 20), seed), 224) for seed in range(16)])
@@ -86,7 +89,7 @@ def test_every_route_gives_the_same_probabilities(made, prepared, tmp_path, name
     network = package.NetworkClassifier(made).probabilities(pixels)
     model = keras.models.load_model(made / "model.keras")
     logits = np.asarray(model([pixels[np.newaxis].astype(np.float32)]))
-    powers = np.exp(logits[0].astype(np.float64) / loaded.temperature)
+    powers = np.exp(logits[0].astype(np.float64) / loaded.calibration.temperature)
     assert np.abs(network - wanted).max() < 1e-5
     assert np.abs(powers / powers.sum() - wanted).max() < 1e-5
     assert np.abs(_answer_of_the_card(made, tmp_path, name, content) - wanted).max() < 1e-5
@@ -168,7 +171,7 @@ def test_a_package_goes_to_a_folder_and_replaces_an_earlier_one(made, tmp_path):
 def test_the_card_names_what_fails_and_escapes_names():
     card = cards.write(
         {
-            **{"name": "<b>pets</b>", "labels": LABELS, "metrics": METRICS, "proven": [], "recipe": "quick"},
+            **{"name": "<b>pets</b>", "labels": LABELS, "metrics": METRICS, "proven": [], **ABOUT},
             **{"backbone": {"name": "efficientnet-lite0"}, "made": "2026-01-01T00:00:00Z"},
         }
     )

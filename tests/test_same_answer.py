@@ -26,7 +26,7 @@ TOLERANCE = 1e-5
 BY_KERAS = """
 import json, sys
 import keras, numpy as np
-from learning.heads import softmax
+from learning import calibration
 from utils import center_crop, open_image
 folder, *paths = sys.argv[1:]
 spec = json.load(open(folder + "/package.json"))
@@ -34,8 +34,9 @@ model = keras.models.load_model(folder + "/model.keras", compile=False)
 answers = {}
 for path in paths:
     pixels = center_crop(open_image(path), spec["input_size"])[np.newaxis].astype(np.float32)
-    logits = np.asarray(model(pixels, training=False))[0].astype(np.float64)
-    answers[path] = dict(zip(spec["labels"], softmax(logits / spec["temperature"]).tolist()))
+    logits = np.asarray(model(pixels, training=False))[0]
+    said = calibration.from_spec(spec).probabilities(logits)
+    answers[path] = dict(zip(spec["labels"], said.tolist()))
 print(json.dumps(answers))
 """
 

@@ -52,7 +52,7 @@ def test_a_damaged_image_is_refused(version):
 def test_a_missing_backbone_makes_the_version_unusable_and_says_so(app, version):
     for file in app.config["PIGEONHOLE"].folder("backbones").glob("*.tflite"):
         file.unlink()
-    with pytest.raises(classifier.VersionUnusable, match=r"backbone file .* is missing"):
+    with pytest.raises(classifier.VersionUnusable, match=r"network file .* is missing"):
         prediction.predict(version, as_bytes(make_photo(COLOURS["red"], seed=1)))
 
 
@@ -91,7 +91,7 @@ def test_many_threads_get_the_answer_that_one_gets(app, version):
 
 
 def test_a_full_line_turns_the_next_one_away():
-    line = classifier.Line(embedder=None, places=1)
+    line = classifier.Line(ask=None, places=1)
     with line.place(), pytest.raises(classifier.Busy), line.place():
         pass
     with line.place():  # and is open again afterwards
