@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from sqlalchemy import update
 
@@ -34,18 +34,59 @@ def relabel(items: Iterable[Item], label_names: str | Iterable[str] | None, user
         NameRefused: a name is not one for a label.
     """
     items, dataset = _of_one_dataset(items)
-    names = [label_names] if isinstance(label_names, str) else list(label_names or [])
-    names = list(dict.fromkeys(clean_name(name, "label") for name in names))
-    if len(names) > 1 and dataset.task == "single-label":
+    names = [label_names] if isinstance(label_names, str) else label_names or []
+    return change_labels(dataset, [item.id for item in items], "set", names, user)
+
+
+def change_labels(
+    dataset: Dataset, item_ids: list[int], how: str, label_names: Iterable[str], user: User | None
+) -> Change:
+    """Set, add or remove labels of items.
+
+    Args:
+        dataset: whose items they are.
+        item_ids: of items that are not deleted; any number.
+        how: "set" gives them exactly these labels, "add" and "remove" leave their others alone.
+        label_names: one or several; none with "set" takes every label away.
+        user: who does it.
+
+    Raises:
+        ChangeRefused: no item, nothing to change, or more than one label in a single-label dataset.
+        NameRefused: a name is not one for a label.
+    """
+    if not item_ids:
+        raise ChangeRefused("No image was chosen. Choose at least one.")
+    names = list(dict.fromkeys(clean_name(name, "label") for name in label_names))
+    before = labels.names_of(item_ids)
+    after = {item_id: _combine(how, old, names) for item_id, old in before.items()}
+    if dataset.task == "single-label" and any(len(new) > 1 for new in after.values()):
         raise ChangeRefused("An image of this dataset bears one label. Choose only one.")
-    ids = [item.id for item in items]
-    summary = (
-        f"{_images(ids)} labelled {', '.join(names)}" if names else f"{_images(ids)} without a label now"
-    )
-    change = record(dataset, user, "relabel", summary, labels.names_of(ids))
-    labels.replace(dataset, dict.fromkeys(ids, names))
+    if how != "set":  # what stays as it is, is not written anew
+        after = {item_id: new for item_id, new in after.items() if new != before[item_id]}
+    if not after:
+        raise ChangeRefused(f"Nothing to change: {_SAME[how].format(', '.join(names))}.")
+    summary = _WORDS[how if names else "clear"].format(_images(after), ", ".join(names))
+    change = record(dataset, user, "relabel", summary, {item_id: before[item_id] for item_id in after})
+    labels.replace(dataset, after)
     recount(dataset)
     return change
+
+
+_WORDS = {
+    "set": "{} labelled {}",
+    "clear": "{} without a label now",
+    "add": "{} labelled {} too",
+    "remove": "{} no longer labelled {}",
+}
+_SAME = {"add": "they all bear {} already", "remove": "none of them bears {}"}
+
+
+def _combine(how: str, old: list[str], names: list[str]) -> list[str]:
+    if how == "add":
+        return old + [name for name in names if name not in old]
+    if how == "remove":
+        return [name for name in old if name not in names]
+    return names
 
 
 def delete_items(items: Iterable[Item], user: User | None) -> Change:
@@ -55,9 +96,19 @@ def delete_items(items: Iterable[Item], user: User | None) -> Change:
         ChangeRefused: no item.
     """
     items, dataset = _of_one_dataset(items)
-    ids = [item.id for item in items if item.deleted_at is None]
-    change = record(dataset, user, "delete", f"{_images(ids)} deleted", labels.names_of(ids))
-    _set_deleted(dataset, ids, now())
+    return delete_ids(dataset, [item.id for item in items if item.deleted_at is None], user)
+
+
+def delete_ids(dataset: Dataset, item_ids: list[int], user: User | None) -> Change:
+    """Delete items of a dataset by their ids, as `delete_items` does.
+
+    Raises:
+        ChangeRefused: no item.
+    """
+    if not item_ids:
+        raise ChangeRefused("No image was chosen. Choose at least one.")
+    change = record(dataset, user, "delete", f"{_images(item_ids)} deleted", labels.names_of(item_ids))
+    _set_deleted(dataset, item_ids, now())
     recount(dataset)
     return change
 
@@ -86,12 +137,17 @@ def _of_one_dataset(items: Iterable[Item]) -> tuple[list[Item], Dataset]:
     if len({item.dataset_id for item in items}) != 1:
         raise ChangeRefused("No image was chosen. Choose at least one.")
     dataset = db.session.get(Dataset, items[0].dataset_id)
-    db.session.flush()  # refreshing forgets what is not flushed
-    db.session.refresh(dataset, with_for_update=True)
+    hold(dataset)
     return items, dataset
 
 
-def _images(ids: list[int]) -> str:
+def hold(dataset: Dataset) -> None:
+    """Take the dataset's row for this transaction, so that nobody else counts its items meanwhile."""
+    db.session.flush()  # refreshing forgets what is not flushed
+    db.session.refresh(dataset, with_for_update=True)
+
+
+def _images(ids: Collection[int]) -> str:
     return "1 image" if len(ids) == 1 else f"{len(ids):,} images"
 
 
@@ -106,4 +162,4 @@ def _chunks(ids: list[int]) -> Iterator[list[int]]:
     return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
 
 
-__all__ = ["ChangeRefused", "NameRefused", "delete_items", "relabel", "undo"]
+__all__ = ["ChangeRefused", "NameRefused", "change_labels", "delete_ids", "delete_items", "relabel", "undo"]

@@ -4,9 +4,11 @@ import { watchSelection } from "./selection.js";
 import { watchCopyButtons } from "./copy.js";
 import { watchConfirmations } from "./confirm.js";
 import { watchKeys } from "./keys.js";
+import { watchTokens } from "./tokens.js";
 
 watchThemeSwitch();
 watchCopyButtons();
 watchConfirmations();
 watchKeys();
+document.querySelectorAll("[data-tokens]").forEach(watchTokens);
 document.querySelectorAll("[data-selection]").forEach(watchSelection);

@@ -4,15 +4,17 @@ export function watchSelection(form) {
   const bar = form.querySelector("[data-selection-bar]");
   const count = form.querySelector("[data-selection-count]");
   const all = form.querySelector("[data-select-all]");
+  const filter = form.querySelector("[data-select-filter]"); // all that the filter shows, on every page
   let last = null;
 
-  const chosen = () => boxes.filter((box) => box.checked).length;
+  const chosen = () =>
+    filter?.checked ? Number(filter.dataset.selectFilter) : boxes.filter((box) => box.checked).length;
 
   const show = () => {
     const number = chosen();
     bar.dataset.count = number;
     count.textContent = words(number);
-    all.checked = number > 0 && number === boxes.length;
+    all.checked = number >= boxes.length;
     all.indeterminate = number > 0 && number < boxes.length;
     form.querySelectorAll("[data-needs-selection]").forEach((button) => (button.disabled = !number));
   };
@@ -22,8 +24,15 @@ export function watchSelection(form) {
     boxes.slice(low, high + 1).forEach((box) => (box.checked = isChecked));
   };
 
+  const clear = () => {
+    if (filter) filter.checked = false;
+    boxes.forEach((box) => (box.checked = false));
+    show();
+  };
+
   boxes.forEach((box, index) => {
     box.addEventListener("click", (event) => {
+      if (filter) filter.checked = false;
       if (event.shiftKey && last !== null) takeRange(last, index, box.checked);
       last = index;
       show();
@@ -43,22 +52,24 @@ export function watchSelection(form) {
   });
 
   all.closest("[hidden]")?.removeAttribute("hidden");
+  filter?.addEventListener("change", () => {
+    boxes.forEach((box) => (box.checked = filter.checked));
+    show();
+  });
   all.addEventListener("change", () => {
+    if (filter) filter.checked = false;
     boxes.forEach((box) => (box.checked = all.checked));
     show();
   });
   form.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && chosen()) {
-      boxes.forEach((box) => (box.checked = false));
-      show();
-    }
+    if (event.key === "Escape" && chosen()) clear();
   });
   show();
 }
 
 function words(number) {
   if (!number) return "Tick images to change them";
-  return number === 1 ? "1 image chosen" : `${number} images chosen`;
+  return number === 1 ? "1 image chosen" : `${number.toLocaleString("en")} images chosen`;
 }
 
 // Returns by how many items an arrow key moves, or null for another key.

@@ -1,4 +1,4 @@
-"""Items: one image large, relabelling and deleting a selection, and taking a change back."""
+"""Items: one image large, labelling and deleting a selection, and taking a change back."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from web.pages.datasets import read_filters
 
 blueprint = Blueprint("items", __name__, url_prefix="/datasets/<slug>")
 MAX_CHOSEN = 500  # more than any page shows
+# What a form's action does to labels; "set" may leave none, "relabel" wants one.
+HOW = {"relabel": "set", "set": "set", "clear": "set", "add": "add", "remove": "remove"}
 
 
 @blueprint.get("/items/<int:item_id>")
@@ -40,15 +42,12 @@ def _neighbour(dataset: Dataset, filters: dict[str, str | None], **side: int) ->
 
 @blueprint.post("/items/change")
 def change(slug: str) -> Response:
-    """Relabel or delete the items chosen, and offer to undo it."""
+    """Label or delete the items chosen, and offer to undo it."""
     dataset = get_dataset(slug, "editor")
     back = local_address(request.form.get("back", ""), url_for("datasets.show", slug=slug))
-    items = _chosen_items(dataset)
-    if not items:
-        flash("Choose at least one image first.", "danger")
-        return redirect(back)
+    editing.hold(dataset)
     try:
-        made = _make_change(items, request.form.get("action", ""))
+        made = _make_change(dataset, _chosen_ids(dataset), request.form.get("action", ""))
     except (ChangeRefused, NameRefused) as error:
         flash(str(error), "danger")
         return redirect(back)
@@ -57,23 +56,32 @@ def change(slug: str) -> Response:
     return redirect(back)
 
 
-def _chosen_items(dataset: Dataset) -> list[Item]:
-    """Return the items ticked in the form that belong to the dataset and are not deleted."""
+def _chosen_ids(dataset: Dataset) -> list[int]:
+    """Return the ids of the dataset's items that were ticked, or of all that the filter shows (`all`)."""
+    if request.form.get("all"):
+        label, split = request.form.get("filter_label"), request.form.get("filter_split") or None
+        return datasets.ids_of(dataset, label, split)
     sent = request.form.getlist("item")[:MAX_CHOSEN]
     numbers = [int(text) for text in sent if text.isascii() and text.isdigit() and len(text) <= 18]
-    ours = select(Item).where(Item.id.in_(numbers), Item.dataset_id == dataset.id, Item.deleted_at.is_(None))
+    ours = select(Item.id).where(
+        Item.id.in_(numbers), Item.dataset_id == dataset.id, Item.deleted_at.is_(None)
+    )
     return list(db.session.scalars(ours.order_by(Item.id)))
 
 
-def _make_change(items: list[Item], action: str) -> Change:
+def _make_change(dataset: Dataset, ids: list[int], action: str) -> Change:
+    if not ids:
+        raise ChangeRefused("Choose at least one image first.")
     if action == "delete":
-        return editing.delete_items(items, get_user())
-    if action != "relabel":
-        abort(400, "Choose to relabel or to delete.")
+        return editing.delete_ids(dataset, ids, get_user())
+    if action not in HOW:
+        abort(400, "Choose to label or to delete.")
     names = [name for name in request.form.getlist("label") if name.strip()]
-    if not names:
+    if action == "clear":
+        names = []
+    elif not names and action != "set":
         raise ChangeRefused("Type the new label first.")
-    return editing.relabel(items, names, get_user())
+    return editing.change_labels(dataset, ids, HOW[action], names, get_user())
 
 
 def offer_undo(dataset: Dataset, made: Change) -> None:
