@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from learning.efficientnet import KerasModel
-from utils import open_atomically
+from utils import generate_random_name, open_atomically
 
 # Earlier blocks count a little less than the last layer; measured, 0.5 to 1 were alike.
 EARLIER_WEIGHT = 0.7
@@ -82,7 +82,7 @@ def save_keras(model: KerasModel, path: str | Path) -> None:
     """Save in the .keras format, whole or not at all (Keras itself writes in place)."""
     with open_atomically(path) as file:
         # Keras takes a name, and asks that it end in .keras, before it takes anything else.
-        temporary = Path(f"{file.name}.keras")
+        temporary = Path(path).with_name(f".{generate_random_name('keras')}")
         try:
             model.save(temporary)
             file.write(temporary.read_bytes())
