@@ -246,7 +246,7 @@ class Change(db.Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
-    kind: Mapped[str] = mapped_column(String(10))  # relabel or delete
+    kind: Mapped[str] = mapped_column(String(10))  # relabel, delete, to-single or to-multi
     summary: Mapped[str] = mapped_column(String(300))
     before: Mapped[dict] = mapped_column(default=dict)  # {item id as text: [label names]}
     created_at: Mapped[datetime] = mapped_column(default=now)

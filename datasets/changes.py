@@ -7,6 +7,12 @@ from models import Change, Dataset, User, db
 MAX_SUMMARY = 300  # characters
 
 
+class ChangeRefused(ValueError):
+    """An edit that cannot be made; the message is for a person."""
+
+    code = "change_refused"
+
+
 def record(
     dataset: Dataset, user: User | None, kind: str, summary: str, before: dict[int, list[str]]
 ) -> Change:
@@ -15,7 +21,7 @@ def record(
     Args:
         dataset: whose items change.
         user: who changes them.
-        kind: relabel or delete.
+        kind: relabel, delete, to-single or to-multi.
         summary: for a person.
         before: {item id: label names} of every item that changes.
     """

@@ -6,19 +6,13 @@ from collections.abc import Collection, Iterable, Iterator
 
 from sqlalchemy import update
 
-from datasets import labels
-from datasets.changes import record
+from datasets import labels, tasks
+from datasets.changes import ChangeRefused, record
 from datasets.counts import recount
 from datasets.names import NameRefused, clean_name
 from models import Change, Dataset, Item, User, db, now
 
 _CHUNK = 1000  # ids in one statement
-
-
-class ChangeRefused(ValueError):
-    """An edit that cannot be made; the message is for a person."""
-
-    code = "change_refused"
 
 
 def relabel(items: Iterable[Item], label_names: str | Iterable[str] | None, user: User | None) -> Change:
@@ -117,18 +111,20 @@ def undo(change: Change) -> None:
     """Bring back what a change altered: labels as they were, or deleted items not swept yet.
 
     Raises:
-        ChangeRefused: it was undone already.
+        ChangeRefused: it was undone already, or does not fit the dataset's task any more.
     """
     if change.undone_at is not None:
         raise ChangeRefused("This was undone already.")
     dataset = db.session.get(Dataset, change.dataset_id)
     before = {int(item_id): names for item_id, names in change.before.items()}
-    change.undone_at = now()
-    db.session.flush()
     if change.kind == "delete":
         _set_deleted(dataset, list(before), None)
+    elif change.kind in tasks.KINDS.values():
+        tasks.take_back(dataset, change)
     else:
+        tasks.check_still_fits(dataset, before.values())
         labels.replace(dataset, before)
+    change.undone_at = now()
     recount(dataset)
 
 

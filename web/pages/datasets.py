@@ -7,14 +7,15 @@ from typing import Any
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from datasets import datasets
+from datasets import datasets, editing, tasks
+from datasets.changes import ChangeRefused
 from datasets.labels import LabelCount, count_labels
 from datasets.members import list_members
 from datasets.names import NameRefused
 from jobs.imports import start_import
 from models import ROLES, SPLITS, Dataset, db
 from web.access import get_dataset, get_user
-from web.forms import DatasetForm, DatasetSettingsForm, MemberForm
+from web.forms import TASK_CHOICES, DatasetForm, DatasetSettingsForm, MemberForm
 from web.inputs import read_number
 
 blueprint = Blueprint("datasets", __name__, url_prefix="/datasets")
@@ -101,6 +102,40 @@ def settings(slug: str) -> Response | str | tuple[str, int]:
     return redirect(url_for("datasets.settings", slug=dataset.slug))
 
 
+@blueprint.route("/<slug>/task", methods=["GET", "POST"])
+def task(slug: str) -> Response | str | tuple[str, int]:
+    """Show what changing the task would do, and do it: confirmed by name where labels would be lost."""
+    dataset = get_dataset(slug, "owner")
+    if request.method == "GET":
+        return _task_page(dataset)
+    editing.hold(dataset)
+    if request.form.get("task") != tasks.other_task(dataset):
+        return _task_page(dataset, "The task was changed meanwhile; this is what it is now."), 409
+    if tasks.look_ahead(dataset).several and request.form.get("confirm", "").strip() != dataset.name:
+        return _task_page(dataset, f"Nothing was changed: type the name “{dataset.name}” to confirm."), 422
+    try:
+        made = tasks.change_task(dataset, get_user(), request.form.get("rule"))
+    except ChangeRefused as refused:
+        return _task_page(dataset, str(refused)), 422
+    db.session.commit()
+    undo = url_for("items.undo", slug=slug, change_id=made.id, back=url_for("datasets.settings", slug=slug))
+    flash({"text": made.summary, "undo": undo}, "success")
+    return redirect(url_for("datasets.settings", slug=slug))
+
+
+def _task_page(dataset: Dataset, problem: str | None = None) -> str:
+    return render_template(
+        "datasets/task.html",
+        dataset=dataset,
+        outlook=tasks.look_ahead(dataset),
+        rules=tasks.RULES,
+        rule=request.form.get("rule", "rarest"),
+        words=dict(TASK_CHOICES),
+        live=dataset.live_version,
+        problem=problem,
+    )
+
+
 def settings_page(dataset: Dataset, form: DatasetSettingsForm | None = None, **more: Any) -> str:
     """Return the settings page (members' forms show it again with what was wrong)."""
     return render_template(
@@ -110,6 +145,7 @@ def settings_page(dataset: Dataset, form: DatasetSettingsForm | None = None, **m
         member_form=more.pop("member_form", None) or MemberForm(formdata=None),
         members=list_members(dataset),
         roles=ROLES,
+        task_words=dict(TASK_CHOICES)[dataset.task],
         **more,
     )
 

@@ -6,7 +6,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from datasets import datasets, editing
+from datasets import datasets, editing, tasks
 from datasets.editing import ChangeRefused, NameRefused
 from models import Change, Dataset, Item, db
 from web.access import get_dataset, get_user
@@ -95,6 +95,9 @@ def undo(slug: str, change_id: int) -> Response:
     """Put back what stood before a change."""
     dataset = get_dataset(slug, "editor")
     made = db.session.scalar(select(Change).filter_by(id=change_id, dataset_id=dataset.id)) or abort(404)
+    if made.kind in tasks.KINDS.values():
+        get_dataset(slug, "owner")  # who may change the task may take that back
+    editing.hold(dataset)
     try:
         editing.undo(made)
     except ChangeRefused as error:
