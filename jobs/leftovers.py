@@ -19,12 +19,13 @@ from utils import lock_file
 # A folder or file younger than this may be on its way into a row that is not committed yet.
 YOUNG_SECONDS = 3600
 SWEEP_SECONDS = 3600
-EMBED_JOBS_KEPT = timedelta(days=1)
+SMALL_JOBS_KEPT = timedelta(days=1)  # those that leave nothing to look at
+SAMPLES_KEPT_SECONDS = 24 * 3600
 
 
 def find() -> list[Path]:
-    """The run folders and uploads that no row knows, young ones left out."""
-    return [path for path in (*_unknown_runs(), *_unknown_uploads()) if _is_old(path)]
+    """The run folders and uploads that no row knows, young ones left out, and sample images of yesterday."""
+    return [*(path for path in (*_unknown_runs(), *_unknown_uploads()) if _is_old(path)), *_old_samples()]
 
 
 def sweep() -> int:
@@ -33,8 +34,8 @@ def sweep() -> int:
     It commits in between: bytes may only go once no row can come back to them.
     """
     count = sweeping.sweep_rows()
-    done = now() - EMBED_JOBS_KEPT
-    db.session.execute(delete(Job).where(Job.kind == "embed", Job.finished_at < done))
+    done = now() - SMALL_JOBS_KEPT
+    db.session.execute(delete(Job).where(Job.kind.in_(("embed", "preview")), Job.finished_at < done))
     db.session.commit()
     return count + sweeping.sweep_orphans() + _clear()
 
@@ -68,6 +69,12 @@ def _unknown_runs() -> Iterator[Path]:
     known = set(db.session.scalars(select(Run.folder)))
     folder = current_app.config["PIGEONHOLE"].folder("runs")
     yield from (path for path in folder.iterdir() if path.name not in known and not runs.is_alive(path))
+
+
+def _old_samples() -> Iterator[Path]:
+    """Sample images, varied to be looked at; a cache."""
+    folders = current_app.config["PIGEONHOLE"].folder("previews").glob("*/*")
+    yield from (path for path in folders if time.time() - path.stat().st_mtime > SAMPLES_KEPT_SECONDS)
 
 
 def _unknown_uploads() -> Iterator[Path]:

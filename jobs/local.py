@@ -1,4 +1,4 @@
-"""The worker on this machine: a lane for imports and embeddings, and one or more (RUN_LANES) for runs.
+"""The worker on this machine: a lane for imports and embeddings, one for samples, RUN_LANES lanes for runs.
 
 It may be killed at any moment without harm. Asked to end (SIGTERM), it ends its trainer, gives its jobs back
 to the queue and leaves; no trainer outlives it.
@@ -19,17 +19,19 @@ from dataclasses import dataclass, field
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
-from jobs import embedding, imports, leftovers, queue, run_lane
+from jobs import embedding, imports, leftovers, previews, queue, run_lane
 from models import Job, db
 
 IDLE_SECONDS = 0.3  # between two looks at an empty queue
-QUICK_KINDS, RUN_KINDS = ("import", "embed"), ("run",)  # a long run keeps no image waiting
+# A long run keeps no image waiting, and a long import nobody who looks at samples.
+QUICK_KINDS, SAMPLE_KINDS, RUN_KINDS = ("import", "embed"), ("preview",), ("run",)
 NICENESS = 10  # pages and predictions go first
 DIED_TOO_OFTEN = "This was tried {} times and its worker died each time. Try it in smaller parts."
 
 WORK: dict[str, Callable[[queue.Claim, Callable[[], bool]], None]] = {
     "import": imports.work_through,
     "embed": embedding.embed_dataset,
+    "preview": previews.draw_all,
     "run": run_lane.do_run,
 }
 
@@ -47,7 +49,7 @@ class Shift:
 def work(app: Flask, ending: threading.Event) -> None:
     """Work on the queue until `ending` is set; the calling thread only waits."""
     shift = Shift(app, make_name(), ending)
-    lanes = [QUICK_KINDS, *[RUN_KINDS] * max(1, app.config["PIGEONHOLE"].run_lanes)]
+    lanes = [QUICK_KINDS, SAMPLE_KINDS, *[RUN_KINDS] * max(1, app.config["PIGEONHOLE"].run_lanes)]
     threads = [threading.Thread(target=_work_lane, args=(shift, kinds), name=kinds[0]) for kinds in lanes]
     threads.append(threading.Thread(target=_beat, args=(shift,), name="heartbeat", daemon=True))
     for thread in threads:

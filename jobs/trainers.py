@@ -23,11 +23,16 @@ PASSED_ON = (
 )
 
 
-def start(arguments: list[str], log: Path) -> subprocess.Popen:
-    """Start `training.py` with `arguments`, its output appended to `log`. It dies with the calling thread."""
+def start(
+    arguments: list[str], log: Path, program: tuple[str, ...] = (str(ROOT / "training.py"),)
+) -> subprocess.Popen:
+    """Start `training.py` with `arguments`, its output appended to `log`. It dies with the calling thread.
+
+    `program` is what Python is to run instead, such as ("-m", "learning.preview").
+    """
     with log.open("ab") as output:
         return subprocess.Popen(
-            lifeline.command([sys.executable, str(ROOT / "training.py"), *arguments]),
+            lifeline.command([sys.executable, *program, *arguments]),
             cwd=ROOT,
             env=_environment(),
             stdin=subprocess.DEVNULL,

@@ -25,6 +25,7 @@ from web.pages import (
     members,
     predict,
     runs,
+    samples,
     versions,
 )
 
@@ -38,6 +39,7 @@ PAGES = (
     members,
     imports,
     runs,
+    samples,
     jobs,
     versions,
     comparisons,

@@ -15,7 +15,7 @@ from web import work
 from web.access import get_datasets, has_role
 
 KINDS = {"run": "Training", "import": "Import", "embed": "Getting to know images", "preview": "Sample images"}
-LANES = (("run",), ("import", "embed", "preview"))
+LANES = (("run",), ("import", "embed"), ("preview",))
 MOST = 100  # jobs shown of each part of the page
 RETRIED = ("run", "embed")  # the others can't be begun anew: what they worked on is gone
 

@@ -28,7 +28,7 @@ LOG_BYTES = 20_000
 def index(slug: str) -> str:
     """Show what the dataset is ready for, the ways to train and the runs so far."""
     dataset = get_dataset(slug)
-    return _index(dataset, _recipe(request.args), Form(_settings_before(dataset)))
+    return page(dataset, _recipe(request.args), Form(_settings_before(dataset)))
 
 
 @blueprint.post("/")
@@ -42,10 +42,10 @@ def start(slug: str) -> Any:
         settings = RECIPES[recipe].read(dataset, request.form, request.files)
         run = training.start_run(dataset, get_user(), recipe, settings.pop("backbone"), settings)
     except FormRefused as wrong:
-        return _index(dataset, recipe, Form(request.form, wrong.errors)), 422
+        return page(dataset, recipe, Form(request.form, wrong.errors)), 422
     except training.NotTrainable as problem:
         db.session.rollback()
-        return _index(get_dataset(slug), recipe, Form(request.form), str(problem)), 409
+        return page(get_dataset(slug), recipe, Form(request.form), str(problem)), 409
     db.session.commit()
     return _to(run, slug)
 
@@ -178,7 +178,14 @@ def _to(run: Run, slug: str) -> Response:
     return redirect(url_for("runs.show", slug=slug, name=run.folder), 303)
 
 
-def _index(dataset: Dataset, recipe: str, form: Form, problem: str | None = None) -> str:
+def page(
+    dataset: Dataset,
+    recipe: str,
+    form: Form,
+    problem: str | None = None,
+    samples: dict[str, Any] | None = None,
+) -> str:
+    """The train page with one recipe's form, and under it the `samples` asked for."""
     query = select(Run).where(Run.dataset_id == dataset.id).order_by(Run.id.desc()).limit(HISTORY)
     return render_template(
         "runs/index.html",
@@ -191,6 +198,7 @@ def _index(dataset: Dataset, recipe: str, form: Form, problem: str | None = None
         form=form,
         facts=RECIPES[recipe].facts(dataset),
         problem=problem,
+        samples=samples,
         disk=disk.usage(dataset),
         is_editor=has_role(get_user(), dataset, "editor"),
         words=work.WORDS,
