@@ -59,8 +59,14 @@ SETTINGS: dict[str, Setting] = {
     "MAX_ZIP_MEMBERS": Setting(50_000, "Files in one zip."),
     "MAX_ZIP_CONTENT": Setting(4 * GIB, "All files of one zip unpacked, counted while streaming."),
     "MAX_CSV": Setting(100 * MIB, "One CSV of labels."),
+    "MAX_MODEL": Setting(
+        512 * MIB, "One uploaded model, streamed to disk; more than 512 MiB is never taken."
+    ),
     "MAX_PREDICT_BODY": Setting(16 * MIB, "One prediction request."),
     "MIN_FREE_DISK": Setting(1 * GIB, "Uploads are refused below this much free disk, or below 5 %."),
+    "MODEL_UPLOADS": Setting(
+        "sandbox", "sandbox: only where a sandbox looks at uploaded models; always: without one too; never."
+    ),
     # Rates (a minute)
     "LOGIN_RATE": Setting(
         5, "Failed logins a minute for an account and an address, counted in the database."

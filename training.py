@@ -12,22 +12,36 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import config
 from datasets import manifest
 from jobs import runs
-from learning import backbones, embeddings, exports, inputs, options, package, quick, tables
+from learning import (
+    backbones,
+    embeddings,
+    exports,
+    facts,
+    inputs,
+    options,
+    package,
+    quick,
+    tables,
+    throwaway,
+    uploaded,
+)
 from learning.torch_weights import WeightsRefused
 from learning.work import Stopped, Work
 
 # Each has train(work), and export(work) for what is left to do once the version answers.
-RECIPES = {"quick": quick}
+RECIPES = {"quick": quick, "uploaded": uploaded}
 log = logging.getLogger("training")
 
 # What may go wrong for reasons a person can mend; each message says how.
@@ -36,9 +50,11 @@ MENDABLE = (
     manifest.ManifestRefused,
     backbones.BackboneUnknown,
     embeddings.StoreDamaged,
+    facts.ModelRefused,
     inputs.NotEnough,
     package.PackageDamaged,
     runs.RunBusy,
+    exports.NotProven,
     WeightsRefused,
 )
 _terminated = threading.Event()
@@ -129,21 +145,46 @@ def _create_run(arguments: argparse.Namespace) -> Path:
         "backbones": str(settings.folder("backbones")),
         "embeddings": str(settings.folder("embeddings")),
     }
+    if recipe == "uploaded":
+        return _create_with_model(settings.folder("runs"), frame | chosen, labels, items)
     return runs.create(settings.folder("runs"), frame | chosen, labels, items)
+
+
+def _create_with_model(
+    root: Path, chosen: dict[str, Any], labels: list[str], items: Iterable[dict[str, Any]]
+) -> Path:
+    """Let the model through the gate and put its clean copy into the run folder."""
+    model = Path(chosen["model"])
+    if not model.is_file():
+        raise WrongUse(f"There is no model {chosen['model']!r}. Name a file: --model FILE")
+    with tempfile.TemporaryDirectory(dir=root, prefix=".making-") as passed:
+        found = throwaway.take(model.resolve(), model.name, Path(passed))
+        labels, chosen = facts.choose(found, chosen, labels)
+        folder = runs.create(root, chosen, labels, items)
+        shutil.move(Path(passed, found.file), folder)
+        uploaded.keep_facts(folder, found)
+    return folder
 
 
 def _choose(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Return the recipe and its checked options; the command line goes before the file."""
     recipe, said = "quick", {}
     if arguments.config:
-        try:
-            recipe, said = options.read_yaml(arguments.config.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise WrongUse(f"{arguments.config} cannot be read: {error}") from None
+        recipe, said = options.read_yaml(_read_text(arguments.config))
     recipe = arguments.recipe or recipe
     if recipe not in RECIPES:
         raise WrongUse(f"The recipe {recipe!r} is not on offer here. Choose one of {', '.join(RECIPES)}.")
-    return recipe, options.check(recipe, said | options.given_in(arguments))
+    given = options.given_in(arguments)
+    if "code" in given:
+        given["code"] = _read_text(Path(given["code"]))
+    return recipe, options.check(recipe, said | given)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUse(f"{path} cannot be read: {error}") from None
 
 
 def run(folder: Path, resume: bool = False, keep_log: bool = False) -> dict[str, Any]:

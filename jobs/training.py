@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from datasets.freeze import freeze
-from jobs import queue, runs
+from jobs import queue, runs, uploaded
 from learning.package import read_spec
 from models import Dataset, Run, User, Version, db
 
@@ -32,11 +32,18 @@ def start_run(
 
     Raises:
         NotTrainable: fewer than two labels have images, or a label has fewer than two.
+        ModelRefused: of recipe `uploaded`; as `uploaded.choose`.
     """
     labels, items = freeze(dataset)
     _check_trainable(labels, items)
     chosen = {**_frame(dataset), "recipe": recipe, "backbone": backbone, **(settings or {})}
+    if recipe == "uploaded":
+        upload = chosen["model"]
+        found, labels, chosen = uploaded.choose(dataset, chosen, labels)
+        settings = {name: chosen[name] for name in settings}
     folder = runs.create(_root(), chosen, labels, items)
+    if recipe == "uploaded":
+        uploaded.place(upload, found, folder)
     run = Run(
         dataset_id=dataset.id,
         user_id=user.id if user else None,

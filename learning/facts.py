@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import asdict, dataclass
 from typing import Any
 
+MAX_MODEL = 512 * 1024 * 1024  # bytes of the file, and of what it unpacks to
 MOST_LABELS = 10_000
 LONGEST_LABEL = 100  # characters
 # How the values 0 to 255 become what the network was trained on.
@@ -151,6 +152,26 @@ def choose_labels(found: Facts, typed: str, known: list[str]) -> list[str]:
     if found.outputs is not None:
         check_outputs(labels, found.outputs)
     return match_labels(labels, known)
+
+
+def choose(found: Facts, chosen: dict[str, Any], known: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """Return the labels of the version and the run's settings, decided before it begins.
+
+    Args:
+        chosen: the recipe's options, checked.
+        known: the dataset's labels.
+
+    Raises:
+        ModelRefused: the scaling or the labels have to be said.
+    """
+    labels = choose_labels(found, chosen["model_labels"], known)
+    settled = {
+        "model": found.sent_name,
+        "scaling": choose_scaling(found, chosen["scaling"]),
+        "model_labels": "\n".join(labels),
+        "input_size": found.size or chosen["input_size"],
+    }
+    return labels, chosen | settled
 
 
 def check_outputs(labels: list[str] | tuple[str, ...], outputs: int) -> None:

@@ -19,11 +19,10 @@ from typing import Any, NoReturn
 import h5py
 
 from learning import architecture, confinement, facts, hdf5
-from learning.facts import ANEW, PLAIN, SMALLER, Facts, ModelRefused
+from learning.facts import ANEW, MAX_MODEL, PLAIN, SMALLER, Facts, ModelRefused
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
-MAX_MODEL = 512 * MIB  # of the file, and of what it unpacks to
 MAX_LABELS = MIB  # bytes of labels.txt
 KERAS_MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 TEACHABLE_MEMBERS = {"keras_model.h5", "labels.txt"}

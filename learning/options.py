@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from learning import backbones
+from learning import backbones, facts
 
 RECIPES = ("quick", "fine-tune", "custom", "uploaded")
 LEARNING = ("fine-tune", "custom")  # those that go through the images in epochs
@@ -167,7 +167,7 @@ OPTIONS: dict[str, Option] = {
         "Mixing two images",
         "Two images and their labels are blended, more evenly the greater this is (0.2 is usual). "
         "Helps most in long trainings.",
-        LEARNING,
+        ("fine-tune",),
         low=0,
         high=2,
     ),
@@ -192,8 +192,42 @@ OPTIONS: dict[str, Option] = {
         "auto",
         "Half precision",
         "Quicker on most GPUs and never on a processor: “auto” uses it where there is a GPU.",
-        LEARNING,
+        ("fine-tune",),
         ("auto", "on", "off"),
+    ),
+    "model": Option(
+        "text",
+        "",
+        "Model",
+        "A .keras or .h5 file, or a zip from Teachable Machine.",
+        ("uploaded",),
+        high=1024,
+    ),
+    "scaling": Option(
+        "choice",
+        facts.AUTO,
+        "Pixels were scaled to",
+        "What its training did to the values 0 to 255; “auto” where the file itself tells.",
+        ("uploaded",),
+        (facts.AUTO, *facts.SCALINGS),
+    ),
+    "model_labels": Option(
+        "text",
+        "",
+        "Its labels, in order",
+        "One a line, or with commas between them, in the order of the outputs; empty: labels.txt beside it, "
+        "or this dataset's in alphabetical order.",
+        ("uploaded",),
+        high=1_000_000,
+    ),
+    "input_size": Option(
+        "whole",
+        224,
+        "Side of its images (pixels)",
+        "Used where the network takes images of any size.",
+        ("uploaded",),
+        low=8,
+        high=1024,
     ),
     "seed": Option(
         "whole",

@@ -46,26 +46,6 @@ def read_facts(folder: Path) -> Facts:
     return facts.from_json(json.loads((folder / FACTS).read_text(encoding="utf-8")))
 
 
-def choose(found: Facts, chosen: dict[str, Any], known: list[str]) -> tuple[list[str], dict[str, Any]]:
-    """Return the labels of the version and the run's settings, decided before it begins.
-
-    Args:
-        chosen: the recipe's options, checked.
-        known: the dataset's labels.
-
-    Raises:
-        ModelRefused: the scaling or the labels have to be said.
-    """
-    labels = facts.choose_labels(found, chosen["model_labels"], known)
-    settled = {
-        "model": found.sent_name,
-        "scaling": facts.choose_scaling(found, chosen["scaling"]),
-        "model_labels": "\n".join(labels),
-        "input_size": found.size or chosen["input_size"],
-    }
-    return labels, chosen | settled
-
-
 def train(work: Work) -> None:
     """Wrap the model, measure it on the test split, calibrate it on validation, package and prove it.
 
@@ -81,7 +61,7 @@ def train(work: Work) -> None:
     items, strangers = _set_strangers_aside(work)
     if not items:
         raise inputs.NotEnough("No image has a label that the model knows, so it can't be measured.")
-    work.report("preparing")
+    work.report("loading")
     networks.load_tensorflow_quietly()
     found = read_facts(work.folder)
     size = found.size or work.settings["input_size"]

@@ -58,7 +58,7 @@ class Work:
     def describe(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         """Return what package.json says of the run itself; `items` are those that were used."""
         return {
-            **{key: self.settings[key] for key in ("recipe", "task", "seed")},
+            **{key: self.settings.get(key) for key in ("recipe", "task", "seed")},
             "run": self.folder.name,
             "dataset_hash": inputs.hash_dataset(self.labels, items),
         }

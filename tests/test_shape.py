@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "jobs": {
         *("models", "datasets", "serving", "utils", "config"),
         *("learning.backbones", "learning.embeddings", "learning.package", "learning.proof"),
+        *("learning.facts", "learning.throwaway"),
     },
     "web": {"web", "models", "datasets", "jobs", "serving", "learning", "utils", "config"},
     "server": {"web", "jobs", "datasets", "serving", "learning.package", "models", "utils", "config"},

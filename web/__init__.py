@@ -26,6 +26,7 @@ from web.pages import (
     predict,
     runs,
     samples,
+    uploaded,
     versions,
 )
 
@@ -40,6 +41,7 @@ PAGES = (
     imports,
     runs,
     samples,
+    uploaded,
     jobs,
     versions,
     comparisons,

@@ -47,8 +47,8 @@ class Request(Flask.request_class):
     form_data_parser_class = _StrictFormParser
 
     def _get_file_stream(self, total_content_length, content_type, filename=None, content_length=None):
-        """Let a zip arrive on the instance's own disk: the system's temporary folder may lie in memory."""
-        if limits_of_request().body != "MAX_ZIP":
+        """Let large files arrive on the instance's disk: the system's temporary folder may lie in memory."""
+        if limits_of_request().body not in ("MAX_ZIP", "MAX_MODEL"):
             return super()._get_file_stream(total_content_length, content_type, filename, content_length)
         return TemporaryFile(dir=current_app.config["PIGEONHOLE"].folder("uploads"))
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from web.recipes import fine_tune, quick
+from web.recipes import fine_tune, quick, uploaded
 
-RECIPES: dict[str, ModuleType] = {"quick": quick, "fine-tune": fine_tune}
+RECIPES: dict[str, ModuleType] = {"quick": quick, "fine-tune": fine_tune, "uploaded": uploaded}

@@ -1,0 +1,114 @@
+"""The pages of recipe uploaded: a model sent, looked at, asked about and given to a run."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from datasets import intake
+from jobs import runs, sandbox, training, uploaded
+from models import Member, Run, db
+from tests import model_corpus
+from tests.trained import COLOURS, as_bytes, make_photo
+
+
+@pytest.fixture
+def taught(dataset):
+    """A dataset with three discs of each colour."""
+    for place, (label, colour) in enumerate(COLOURS.items()):
+        for seed in range(3):
+            content = as_bytes(make_photo(colour, 100 * place + seed))
+            intake.take(dataset, f"{label}/{seed}.jpg", content, [label])
+    db.session.commit()
+    return dataset
+
+
+@pytest.fixture
+def owner(client, alice, sign_in):
+    """alice's browser."""
+    return sign_in(client, alice)
+
+
+def upload(browser, content, name="colours.keras"):
+    """Send a model as a script does."""
+    form = {"file": (io.BytesIO(content), name)}
+    return browser.post("/datasets/flowers/models/", data=form, headers={"Accept": "application/json"})
+
+
+def uploads(app):
+    return list(app.config["PIGEONHOLE"].folder("uploads").iterdir())
+
+
+@pytest.mark.parametrize(
+    "case", ["57 Lambda in .keras", "71 external link in .h5", "78 asset bomb", "82 a page of HTML"]
+)
+def test_a_hostile_model_is_refused_by_name_and_nothing_is_kept(app, owner, taught, tmp_path, case):
+    marker = tmp_path / "marker"
+    answer = upload(owner, model_corpus.hostile(marker)[case], "evil.keras")
+    assert answer.status_code == 422
+    assert "evil.keras" in answer.json["error"]["message"]
+    assert not uploads(app)
+    assert not marker.exists()
+
+
+def test_what_does_not_work_is_refused_by_the_probe(app, owner, taught):
+    answer = upload(owner, model_corpus.refused_by_the_probe()["84 answers with a square"])
+    assert answer.status_code == 422
+    assert "shape" in answer.json["error"]["message"]
+    assert not uploads(app)
+
+
+def test_a_good_model_is_asked_about_and_becomes_a_run(app, owner, taught):
+    answer = upload(owner, model_corpus.good()["colours.keras"], "colours.h5")
+    assert answer.status_code == 201, answer.json
+    page = owner.get(answer.json["url"]).text
+    assert "16 × 16 pixels" in page
+    assert "blue\ngreen\nred" in page  # in alphabetical order, until somebody says otherwise
+    name = answer.json["url"].rsplit("=", 1)[1]
+    form = {"recipe": "uploaded", "model": name, "model_labels": "red\r\ngreen\r\nblue"}
+    wrong = owner.post("/datasets/flowers/runs/", data=form)
+    assert wrong.status_code == 422
+    assert "how pixels were scaled" in wrong.text
+    assert owner.post("/datasets/flowers/runs/", data={**form, "scaling": "0-1"}).status_code == 303
+    run = db.session.query(Run).one()
+    folder = training.folder_of(run)
+    assert runs.read_labels(folder) == ["red", "green", "blue"]
+    assert (folder / "model.keras").exists()
+    assert json.loads((folder / "facts.json").read_text())["sent_name"] == "colours.h5"
+    assert (run.recipe, run.backbone, run.settings["scaling"]) == ("uploaded", "colours.h5", "0-1")
+
+
+def test_an_upload_is_its_dataset_s_alone(app, owner, taught, alice, tmp_path):
+    folder = uploaded.make_folder()
+    (folder / uploaded.FACTS).write_text(json.dumps({"dataset": taught.id + 1, "facts": {}}))
+    assert uploaded.find(taught, folder.name) is None
+    assert uploaded.find(taught, "../../pigeonhole.db") is None
+
+
+def test_a_run_without_a_model_says_to_choose_one(owner, taught):
+    answer = owner.post("/datasets/flowers/runs/", data={"recipe": "uploaded", "scaling": "0-1"})
+    assert answer.status_code == 422
+    assert "Choose a model" in answer.text
+
+
+def test_viewers_may_not_upload(client, taught, bob, sign_in):
+    db.session.add(Member(dataset_id=taught.id, user_id=bob.id, role="viewer"))
+    assert upload(sign_in(client, bob), b"").status_code == 403
+
+
+def test_an_administrator_can_switch_it_off(app, owner, taught):
+    app.config["PIGEONHOLE"].values["MODEL_UPLOADS"] = "never"
+    assert upload(owner, model_corpus.good()["colours.keras"]).status_code == 409
+    assert "switched off" in owner.get("/datasets/flowers/runs/?recipe=uploaded").text
+
+
+def test_too_large_a_model_is_refused_before_it_is_read(app, owner, taught):
+    app.config["PIGEONHOLE"].values["MAX_MODEL"] = 1000
+    assert upload(owner, bytes(5000)).status_code == 413
+
+
+def test_it_is_looked_at_in_a_sandbox_where_there_is_one(app):
+    words, _ = uploaded._enclose(["-m", "learning.gate"], uploaded.make_folder(), [], 1024**3)
+    assert ("jobs.confined" in words) == (sandbox.probe() is not None)
