@@ -5,6 +5,7 @@ Imports neither the tables nor Flask, so that the trainer's process starts fast.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -15,15 +16,13 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, inspect, text
-from sqlalchemy.exc import SQLAlchemyError
-
 import config
 from datasets.archives import ArchiveRefused, open_archive
 from datasets.duplicates import Fingerprints, fingerprint
 from datasets.folders import list_folder
+from datasets.frozen import ManifestRefused, freeze_named, read_named
 from datasets.label_lists import Columns, LabelListRefused
-from datasets.labelling import Choices, File, Labelling, SentList, label_files
+from datasets.labelling import WAYS, Choices, File, Labelling, SentList, label_files
 from datasets.names import NameRefused, clean_name, make_inert
 from datasets.splits import Shares, Splitter
 from utils import ImageRefused, center_crop, is_allowed_file, open_image
@@ -31,13 +30,18 @@ from utils import ImageRefused, center_crop, is_allowed_file, open_image
 _FINGERPRINT_SIDE = 32  # pixels: decoded this small, an image costs a third of a millisecond
 _CORES = os.cpu_count() or 1
 _TOLD = 20  # files left out that are logged by name
+TASKS = ("single-label", "multi-label")
 log = logging.getLogger("training.manifest")
 
-__all__ = ["Columns", "ManifestRefused", "Shares", "freeze_named", "freeze_rows", "read_path"]
-
-
-class ManifestRefused(ValueError):
-    """A source that nothing can be learnt from; the message names the file and says what to do."""
+__all__ = [
+    "Columns",
+    "ManifestRefused",
+    "Shares",
+    "add_arguments",
+    "freeze_named",
+    "read_chosen",
+    "read_path",
+]
 
 
 @dataclass(frozen=True)
@@ -180,72 +184,40 @@ def _know(one: _Found, known: Fingerprints) -> tuple[str, int]:
         return digest, 0  # whoever decodes it for training refuses it by name
 
 
-def freeze_named(name: str, settings: config.Config) -> tuple[list[str], list[dict]]:
-    """Return (label names sorted, manifest lines) of the dataset of that name or slug in an instance.
+# ---------- the command line ----------
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the trainer's command line what may be said of a folder, zip or CSV."""
+    group = parser.add_argument_group("of a folder, zip or CSV (docs/labels.md)")
+    group.add_argument("--task", choices=TASKS, help="a dataset of this instance has its own")
+    group.add_argument("--labels", metavar="CSV", type=Path, help="a CSV that names the files")
+    group.add_argument("--file-column", metavar="HEADING", default="", help="the CSV's column of file names")
+    group.add_argument("--label-column", metavar="HEADING", action="append", default=[], help="of labels")
+    group.add_argument("--min-items", metavar="N", type=int, default=0, help="leave out rarer labels")
+    group.add_argument("--labels-from", choices=WAYS, default=WAYS[0], help="folders: mind no CSV inside")
+
+
+def read_chosen(arguments: argparse.Namespace, settings: config.Config) -> tuple[list[str], list[dict], str]:
+    """Return (label names sorted, manifest lines, task) of the dataset that the command line names.
 
     Raises:
-        ManifestRefused: there is no such dataset, or more than one of that name.
+        ManifestRefused: there is no such dataset, it has another task, or `read_path` refuses it.
     """
-    engine = create_engine(settings.database_address)
-    try:
-        with engine.connect() as connection:
-            if not inspect(connection).has_table("datasets"):  # nothing was ever served from this instance
-                raise _no_dataset(name)
-            dataset_id, task = _find_dataset(connection, name)
-            root = settings.storage_address.removeprefix("file://")
-            return freeze_rows(connection, dataset_id, task, lambda filename: f"{root}/images/{filename}")
-    except SQLAlchemyError as error:
-        message = f"The database of {settings.instance} cannot be read: {error}"
-        raise ManifestRefused(message) from error
-    finally:
-        engine.dispose()
-
-
-def _find_dataset(connection: Connection, name: str) -> tuple[int, str]:
-    query = text("SELECT id, task, slug FROM datasets WHERE slug = :name OR name = :name ORDER BY id")
-    rows = connection.execute(query, {"name": name}).all()
-    exact = [row for row in rows if row.slug == name] or rows
-    if not exact:
-        raise _no_dataset(name)
-    if len(exact) > 1:
-        slugs = ", ".join(row.slug for row in exact)
-        raise ManifestRefused(f"Several datasets are named {name!r}. Say which: {slugs}.")
-    return exact[0].id, exact[0].task
-
-
-def _no_dataset(name: str) -> ManifestRefused:
-    return ManifestRefused(f"There is no file and no dataset {name!r}. Check the name on the first page.")
-
-
-_ITEMS = """
-    SELECT items.id, sha256, filename, split, sent_name, labels.name
-    FROM items
-    LEFT JOIN item_labels ON item_labels.item_id = items.id
-    LEFT JOIN labels ON labels.id = item_labels.label_id
-    WHERE items.dataset_id = :dataset_id AND items.deleted_at IS NULL
-    ORDER BY items.id, labels.name
-"""
-
-
-def freeze_rows(
-    connection: Connection, dataset_id: int, task: str, path_of: Callable[[str], str]
-) -> tuple[list[str], list[dict]]:
-    """Return (label names sorted, manifest lines) of a dataset as it stands.
-
-    Items without a label are left out where the task is single-label (nobody said what they are), and mean
-    "none of them" where it is multi-label. Labels that no item bears are left out.
-
-    Args:
-        connection: to the database.
-        dataset_id: whose items.
-        task: single-label or multi-label.
-        path_of: gives the path of an original by its filename.
-    """
-    lines: dict[int, dict] = {}
-    for item_id, digest, filename, split, name, label in connection.execute(
-        text(_ITEMS), {"dataset_id": dataset_id}
-    ):
-        line = {"sha256": digest, "path": path_of(filename), "labels": [], "split": split, "name": name}
-        lines.setdefault(item_id, line)["labels"] += [label] if label is not None else []
-    kept = [line for line in lines.values() if line["labels"] or task == "multi-label"]
-    return sorted({name for line in kept for name in line["labels"]}), kept
+    source = Path(arguments.dataset)
+    if not source.exists():
+        labels, lines, task = read_named(arguments.dataset, settings)
+        if arguments.task not in (None, task):
+            message = f"{arguments.dataset} is a {task} dataset. Change its task in its settings first."
+            raise ManifestRefused(message)
+        return labels, lines, task
+    task = arguments.task or TASKS[0]
+    labels, lines = read_path(
+        *(source, Shares(settings.share_validation, settings.share_test), settings.folder("fingerprints")),
+        labels_path=arguments.labels,
+        task=task,
+        min_items=arguments.min_items,
+        columns=Columns(arguments.file_column, tuple(arguments.label_column)),
+        labels_from=arguments.labels_from,
+    )
+    return labels, lines, task
