@@ -26,11 +26,13 @@ from datasets import manifest
 from jobs import runs
 from learning import (
     backbones,
+    custom,
     embeddings,
     exports,
     facts,
     inputs,
     options,
+    own_code,
     package,
     quick,
     tables,
@@ -41,7 +43,7 @@ from learning.torch_weights import WeightsRefused
 from learning.work import Stopped, Work
 
 # Each has train(work), and export(work) for what is left to do once the version answers.
-RECIPES = {"quick": quick, "uploaded": uploaded}
+RECIPES = {"quick": quick, "custom": custom, "uploaded": uploaded}
 log = logging.getLogger("training")
 
 # What may go wrong for reasons a person can mend; each message says how.
@@ -52,6 +54,7 @@ MENDABLE = (
     embeddings.StoreDamaged,
     facts.ModelRefused,
     inputs.NotEnough,
+    own_code.CodeRefused,
     package.PackageDamaged,
     runs.RunBusy,
     exports.NotProven,
@@ -92,6 +95,7 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--config", metavar="FILE", type=Path, help="YAML, as a run's page offers it")
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="where the package is to lie")
     parser.add_argument("--json", action="store_true", help="print one JSON line at the end")
+    manifest.add_arguments(parser)
     options.add_arguments(parser)
     return parser.parse_args(words)
 
@@ -131,15 +135,10 @@ def _create_run(arguments: argparse.Namespace) -> Path:
     recipe, chosen = _choose(arguments)
     settings = config.load()
     source = Path(arguments.dataset)
-    shares = manifest.Shares(settings.share_validation, settings.share_test)
-    labels, items = (
-        manifest.read_path(source, shares, settings.folder("fingerprints"))
-        if source.exists()
-        else manifest.freeze_named(arguments.dataset, settings)
-    )
+    labels, items, task = manifest.read_chosen(arguments, settings)
     frame = {
         "recipe": recipe,
-        "task": "single-label",
+        "task": task,
         "dataset": source.stem if source.exists() else arguments.dataset,
         "train_on_all": settings.train_on_all,
         "backbones": str(settings.folder("backbones")),
