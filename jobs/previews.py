@@ -37,13 +37,14 @@ class NothingToShow(ValueError):
     """The dataset has no image that could be shown; the message says so."""
 
 
-def request(dataset: Dataset, user: User | None, settings: dict[str, Any]) -> str:
-    """See that the dataset's samples are drawn with these settings; return the key they are found by.
-
-    Raises:
-        NothingToShow: no image can be read.
-    """
-    squares, hashes = _samples(dataset)
+def request(
+    dataset: Dataset,
+    user: User | None,
+    settings: dict[str, Any],
+    samples: tuple[np.ndarray, list[str]],
+) -> str:
+    """See that the `samples` that `choose` gave are drawn with these settings; return the key to them."""
+    squares, hashes = samples
     key = hashlib.sha256(json.dumps([settings, hashes], sort_keys=True).encode()).hexdigest()[:32]
     folder = folder_of(dataset.id, key)
     if not folder.exists():
@@ -55,8 +56,12 @@ def request(dataset: Dataset, user: User | None, settings: dict[str, Any]) -> st
     return key
 
 
-def _samples(dataset: Dataset) -> tuple[np.ndarray, list[str]]:
-    """A few of the dataset's images as squares, uint8 (samples, SIDE, SIDE, 3), and their hashes."""
+def choose(dataset: Dataset) -> tuple[np.ndarray, list[str]]:
+    """A few of the dataset's images as squares, uint8 (samples, SIDE, SIDE, 3), and their hashes.
+
+    Raises:
+        NothingToShow: no image can be read.
+    """
     found = [(item.sha256, square) for item in _candidates(dataset) if (square := _square(item)) is not None]
     if not found:
         raise NothingToShow("There is no image yet to show this on. Add some first.")

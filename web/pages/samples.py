@@ -13,9 +13,11 @@ from models import Dataset, db
 from web import work
 from web.access import get_dataset, get_user
 from web.errors import wants_json
+from web.limits import limits
 from web.pages import runs
 from web.recipes import fine_tune
 from web.recipes.fields import Form, FormRefused, read_options
+from web.transactions import end_reading
 
 blueprint = Blueprint("samples", __name__, url_prefix="/datasets/<slug>/runs/samples")
 
@@ -23,17 +25,21 @@ RECIPE = "fine-tune"
 
 
 @blueprint.post("")
+@limits(is_reading=True)
 def make(slug: str) -> Any:
     """Ask for a picture of the form's settings: the page again with it, or for a script where to look."""
     dataset = get_dataset(slug, "editor")
     form = Form(request.form)
     try:
         chosen = read_options(RECIPE, request.form)
-        key = previews.request(dataset, get_user(), _shown(chosen))
+        images = previews.choose(dataset)
     except FormRefused as wrong:
         return runs.page(dataset, RECIPE, Form(request.form, wrong.errors)), 422
     except previews.NothingToShow as problem:
         abort(409, str(problem))
+    user = get_user()
+    end_reading()  # decoding is done: the writing is short
+    key = previews.request(dataset, user, _shown(chosen), images)
     db.session.commit()
     facts = _facts(dataset, key)
     return jsonify(facts) if wants_json() else runs.page(dataset, RECIPE, form, samples=facts)
