@@ -88,6 +88,8 @@ def test_training_says_which_epoch_and_how_much_of_all():
 def test_a_phase_that_only_some_runs_have_is_shown_once_it_began():
     names = [one["name"] for one in phases.of([], describe(None), "fine-tune")]
     assert "finding" not in names
+    wished = phases.of([], describe(None), "fine-tune", {"learning_rate": "auto"})
+    assert "finding" in [one["name"] for one in wished]
     began = phases.of(
         [{"time": 0.0, "phase": "finding"}], {"state": "running", "is_over": False}, "fine-tune"
     )

@@ -59,6 +59,11 @@ def test_clearing_takes_ended_runs_and_checkpoints_and_leaves_versions_and_what_
     assert disk.usage(dataset).spare == 0
 
 
+def test_a_dataset_whose_runs_all_gave_versions_has_nothing_to_clear(owner, dataset):
+    finish(start(dataset))
+    assert "all of it is needed" in owner.get(RUNS).text
+
+
 def test_nothing_is_cleared_without_the_name(owner, dataset):
     run = end(start(dataset))
     page = owner.post(f"{RUNS}clear", data={"confirm": "flower"}, follow_redirects=True).text

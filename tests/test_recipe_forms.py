@@ -96,6 +96,14 @@ def test_a_run_can_be_started_again_with_the_same_settings(owner, dataset):
     assert (second.recipe, second.backbone, second.settings) == (first.recipe, first.backbone, first.settings)
 
 
+def test_a_run_whose_model_was_uploaded_is_not_started_again(owner, dataset):
+    run = start(dataset)
+    run.recipe, run.job.state = "uploaded", "failed"
+    answer = owner.post(f"{RUNS}{run.folder}/again")
+    assert answer.status_code == 409
+    assert "Upload the model again" in answer.text
+
+
 def test_the_settings_file_repeats_the_run(owner):
     owner.post(RUNS, data={"recipe": "fine-tune", "minutes": "7"})
     run = db.session.scalars(select(Run)).one()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
-from jobs import runs, training
+from jobs import previews, runs, training
 from models import db
 from tests import test_work_in_browser as at_work
 from tests.house import chromium
@@ -77,6 +78,22 @@ def test_the_queue_is_shown_as_it_is_without_a_reload(page, address, run):
     db.session.commit()
     page.get_by_role("heading", name="Ended lately").wait_for()
     assert page.evaluate("globalThis.isTheSamePage")
+
+
+def test_samples_appear_in_the_form_and_nothing_typed_is_lost(page, address, dataset, settings):
+    teach(dataset)
+    page.goto(f"{address}{DATASET}/runs/?recipe=fine-tune")
+    page.get_by_label("Turning (degrees)").fill("45")
+    page.get_by_role("button", name="Show on some of your images").click()
+    expect(page.get_by_text("Waiting for its turn")).to_be_visible()
+    [folder] = [path.parent for path in settings.folder("previews").glob("*/*/settings.json")]
+    Image.new("RGB", (64, 64), "red").save(folder / previews.PICTURE)
+    expect(page.get_by_alt_text("Four of your images")).to_be_visible()
+    assert page.get_by_label("Turning (degrees)").input_value() == "45"
+    assert page.faults == []
+    page.get_by_label("Turning (degrees)").fill("900")
+    page.get_by_role("button", name="Show on some of your images").click()
+    expect(page.get_by_text("rotate must be a number")).to_be_visible()
 
 
 def spy_on_notifications(page, permission: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from web.work import as_duration
@@ -28,16 +28,24 @@ ALWAYS = {
 }
 
 
-def of(events: list[dict[str, Any]], job: dict[str, Any], recipe: str = "quick") -> list[dict[str, Any]]:
+def of(
+    events: list[dict[str, Any]],
+    job: dict[str, Any],
+    recipe: str = "quick",
+    settings: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
     """Return name, words, state (done, current, stopped or waiting) and detail of every phase.
 
     Args:
         events: progress.jsonl's lines, oldest first: time (seconds), phase, done, total.
         job: the run's job as `work.describe` says it.
-        recipe: the run's.
+        recipe, settings: the run's.
     """
+    always = ALWAYS.get(recipe, set())
+    if (settings or {}).get("learning_rate") == "auto":
+        always = always | {"finding"}
     latest = {event["phase"]: event for event in events if event.get("phase") in PHASES}
-    shown = [name for name in PHASES if name in latest or name in ALWAYS.get(recipe, ())]
+    shown = [name for name in PHASES if name in latest or name in always]
     now_at = _current(events, shown)
     return [
         {

@@ -83,6 +83,7 @@ def show(slug: str, name: str) -> str:
         run=run,
         progress=_progress(run, slug),
         settings=_in_words(settings),
+        is_repeatable=_refusal_to_repeat(run) is None,
         metric_words=drawn.metric_words,
         loss_curve=run_charts.loss_curve(epochs),
         metric_curve=run_charts.metric_curve(epochs, drawn.metric_words),
@@ -127,6 +128,8 @@ def cancel(slug: str, name: str) -> Response:
 def again(slug: str, name: str) -> Response:
     """Start a new run with the settings of this one, on the images as they are now."""
     dataset, run = _find(slug, name, "editor")
+    if refusal := _refusal_to_repeat(run):
+        abort(409, refusal)
     try:
         fresh = training.start_run(dataset, get_user(), run.recipe, run.backbone, run.settings)
     except training.NotTrainable as problem:
@@ -156,6 +159,13 @@ def _find(slug: str, name: str, role: str = "viewer") -> tuple[Dataset, Run]:
     if run is None:
         abort(404)
     return dataset, run
+
+
+def _refusal_to_repeat(run: Run) -> str | None:
+    """Why the run's settings can't be trained with again; None where they can."""
+    if run.recipe == "uploaded":
+        return "Upload the model again to measure it again."
+    return RECIPES[run.recipe].refusal(run.dataset) if run.recipe in RECIPES else "This recipe is gone."
 
 
 def _recipe(given: Mapping[str, str]) -> str:
@@ -216,7 +226,7 @@ def _progress(run: Run, slug: str) -> dict[str, Any]:
     version = run.version
     return {
         **job,
-        "phases": phases.of(events, job, run.recipe),
+        "phases": phases.of(events, job, run.recipe, run.settings or {}),
         "curves": curves.Curves(events).as_json(),
         "percent": 100 if job["state"] == "finished" else phases.percent(events),
         "log": training.log(run, LOG_BYTES) or "Nothing yet.",
