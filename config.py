@@ -90,6 +90,15 @@ SETTINGS: dict[str, Setting] = {
     ),
     "RUN_MAX_MINUTES": Setting(240, "A training run is ended after this long."),
     "RUN_STALL_MINUTES": Setting(15, "A training run that reports nothing for this long is ended."),
+    "RUN_MAX_MEMORY": Setting(
+        0, "A training run that holds more bytes of memory is ended; 0 means nine tenths of the machine's."
+    ),
+    "OWN_CODE": Setting(
+        False,
+        "Lets editors train networks of their own code, in a sandbox; for people you trust.",
+    ),
+    "SANDBOX_MEMORY": Setting(4 * GIB, "Memory of everything that own code and uploaded models hold."),
+    "SANDBOX_DISK": Setting(4 * GIB, "What a run of own code may write."),
     "TRAIN_ON_ALL": Setting(True, "The version that goes live is solved again with the test items too."),
     "SHARE_VALIDATION": Setting(0.15, "Share of each label's items in the validation split."),
     "SHARE_TEST": Setting(0.15, "Share of each label's items in the untouched test split."),

@@ -26,11 +26,13 @@ from datasets import manifest
 from jobs import runs
 from learning import (
     backbones,
+    custom,
     embeddings,
     exports,
     facts,
     inputs,
     options,
+    own_code,
     package,
     quick,
     tables,
@@ -41,7 +43,7 @@ from learning.torch_weights import WeightsRefused
 from learning.work import Stopped, Work
 
 # Each has train(work), and export(work) for what is left to do once the version answers.
-RECIPES = {"quick": quick, "uploaded": uploaded}
+RECIPES = {"quick": quick, "custom": custom, "uploaded": uploaded}
 log = logging.getLogger("training")
 
 # What may go wrong for reasons a person can mend; each message says how.
@@ -52,6 +54,7 @@ MENDABLE = (
     embeddings.StoreDamaged,
     facts.ModelRefused,
     inputs.NotEnough,
+    own_code.CodeRefused,
     package.PackageDamaged,
     runs.RunBusy,
     exports.NotProven,

@@ -12,7 +12,7 @@ from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from jobs import queue, runs, trainers, training
+from jobs import memory, queue, runs, trainers, training
 from jobs.embedding import request_embedding
 from models import Run, db
 
@@ -37,7 +37,7 @@ def do_run(claim: queue.Claim, is_ending: Callable[[], bool]) -> None:
     if runs.is_alive(folder):
         reason = _watch(claim, run_id, folder, None, is_ending)
     elif not _is_complete(folder) and (not claim.is_taken_over or runs.read_result(folder)):
-        process = trainers.start(["--run", str(folder)], folder / "log.txt")
+        process = trainers.start_run(folder)
         reason = _watch(claim, run_id, folder, process, is_ending)
     if is_ending() and not _is_complete(folder):
         queue.put_back(claim)
@@ -66,7 +66,7 @@ def _watch(
 
     Returns why it was ended from outside, or None.
     """
-    limits = Limits(folder)
+    limits = Limits(folder, process)
     next_report = 0.0
     try:
         while _is_working(folder, process):
@@ -82,9 +82,9 @@ def _watch(
 
 
 class Limits:
-    """How long a trainer may take, stay silent, and ignore the wish to stop."""
+    """How long a trainer may take, stay silent and ignore the wish to stop, and what memory it may hold."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, process: subprocess.Popen | None = None):
         settings = current_app.config["PIGEONHOLE"]
         self.folder = folder
         self.line = runs.read_progress(folder)[1]
@@ -92,6 +92,8 @@ class Limits:
         self.stop_asked: float | None = None
         self.max_minutes = settings.run_max_minutes
         self.stall_minutes = settings.run_stall_minutes
+        self.process = process
+        self.max_memory = trainers.max_memory(folder)
 
     def exceeded(self) -> str | None:
         """Look at the folder; return a sentence for a person when the trainer has to be ended."""
@@ -107,6 +109,8 @@ class Limits:
             return f"It took longer than {self.max_minutes} minutes (RUN_MAX_MINUTES) and was ended."
         if moment - self.last_news > 60 * self.stall_minutes:
             return f"It was silent for {self.stall_minutes} minutes (RUN_STALL_MINUTES) and was ended."
+        if self.process and self.max_memory and memory.held_by(self.process.pid) > self.max_memory:
+            return f"It used more than {self.max_memory / 2**30:.1f} GB of memory and was ended."
         return None
 
 

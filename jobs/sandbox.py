@@ -239,7 +239,14 @@ def _graphics() -> list[str]:
 def _bubblewrap(shown: list[str], writable: str) -> list[str]:
     """A root that holds nothing but what is shown, nothing in it to be written but one folder."""
     words = [
-        *("bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--cap-drop", "ALL"),
+        *(
+            shutil.which("bwrap") or "bwrap",
+            "--unshare-all",
+            "--unshare-user",
+            "--die-with-parent",
+            "--cap-drop",
+            "ALL",
+        ),
         *("--uid", "1000", "--gid", "1000", "--hostname", "sandbox"),
     ]
     for path in (*SYSTEM, *SYSTEM_FILES, *shown):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flask import current_app
 
-from jobs import lifeline
+from jobs import keeper, lifeline, memory, runs, sandbox
 
 ROOT = Path(__file__).parents[1]
 ENDING_SECONDS = 10  # from the request to end to the end
@@ -40,6 +40,30 @@ def start(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def start_run(folder: Path) -> subprocess.Popen:
+    """Start the trainer of a run, or, where it trains what strangers made, the keeper of its sandbox."""
+    if not is_enclosed(folder):
+        return start(["--run", str(folder)], folder / "log.txt")
+    settings = current_app.config["PIGEONHOLE"]
+    bounds = keeper.Bounds(settings.sandbox_memory, settings.sandbox_disk)
+    return start([str(folder), bounds.to_json()], folder / "log.txt", keeper.PROGRAM)
+
+
+def is_enclosed(folder: Path) -> bool:
+    """Whether a run is for the sandbox: own code always, an uploaded model where there is one."""
+    recipe = runs.read_settings(folder)["recipe"]
+    return recipe == "custom" or (recipe == "uploaded" and sandbox.probe() is not None)
+
+
+def max_memory(folder: Path) -> int | None:
+    """Return how many bytes of memory a run's trainer may hold; None for any."""
+    settings = current_app.config["PIGEONHOLE"]
+    most = settings.run_max_memory or memory.default_limit()
+    if not is_enclosed(folder):
+        return most
+    return min(settings.sandbox_memory, most or settings.sandbox_memory)
 
 
 def _environment() -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from learning import backbones, facts
+from learning import backbones, facts, own_code
 
 RECIPES = ("quick", "fine-tune", "custom", "uploaded")
 LEARNING = ("fine-tune", "custom")  # those that go through the images in epochs
@@ -194,6 +194,40 @@ OPTIONS: dict[str, Option] = {
         "Quicker on most GPUs and never on a processor: “auto” uses it where there is a GPU.",
         ("fine-tune",),
         ("auto", "on", "off"),
+    ),
+    "code": Option(
+        "text",
+        own_code.TEMPLATE,
+        "Code",
+        "Python that defines build_model(input_shape, labels) and returns a Keras model; or lines of "
+        "model.add(…), to which the last layer is added. At the command line, the name of a file.",
+        ("custom",),
+        high=own_code.MOST_BYTES,
+    ),
+    "image_size": Option(
+        "whole",
+        128,
+        "Side of the images (pixels)",
+        "Every image is made a square of this side. Larger shows more and takes longer.",
+        ("custom",),
+        low=16,
+        high=512,
+    ),
+    "colour": Option(
+        "choice",
+        "colour",
+        "Colour",
+        "Whether the network is given three channels or one.",
+        ("custom",),
+        ("colour", "greyscale"),
+    ),
+    "loss": Option(
+        "choice",
+        "auto",
+        "Loss",
+        "What it learns to make small. “auto” is what the code compiles, else cross-entropy.",
+        ("custom",),
+        ("auto", "cross-entropy", "focal", "mean-squared-error"),
     ),
     "model": Option(
         "text",

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "jobs": {
         *("models", "datasets", "serving", "utils", "config"),
         *("learning.backbones", "learning.embeddings", "learning.package", "learning.proof"),
+        *("learning.calibration", "learning.evaluation", "learning.inputs"),
         *("learning.facts", "learning.throwaway"),
     },
     "web": {"web", "models", "datasets", "jobs", "serving", "learning", "utils", "config"},

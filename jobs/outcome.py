@@ -1,0 +1,316 @@
+"""What came out of a sandbox: read as if its writer meant harm, and only then made the run's own.
+
+Nothing is opened through a link, waited for, or read without a bound; figures are computed anew from the
+predictions, names come from the run, and the network must give its golden answers to a process of ours that
+knows no foreign code, in a sandbox too.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import stat
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jobs import runs, sandbox
+from learning import calibration, evaluation
+from learning.inputs import hash_dataset, make_targets
+from learning.package import write_spec
+
+MIB = 1024**2
+MOST_PROGRESS = 32 * MIB  # bytes of progress.jsonl that are handed on, and of one look
+MOST_LINE = 16 * 1024
+MOST_JSON = 512 * MIB
+MOST_NETWORK = 512 * MIB
+MOST_WORDS = 2_000
+CHECK_SECONDS = 300
+PHASES = (
+    *("preparing", "checking", "reading", "embedding", "finding", "training", "evaluating"),
+    *("packaging", "exporting", "done"),
+)
+NUMBERS = (
+    *("done", "total", "epoch", "epochs", "seconds", "left_seconds", "rate", "loss", "suggested"),
+    *("accuracy",),
+)
+METRICS = (*("loss", "accuracy", "micro_f1", "val_loss", "val_accuracy", "val_micro_f1", "learning_rate"),)
+MAKING = ".package"
+BY = ("validation", "test")
+GOLDEN = [f"{index:02}.png" for index in range(16)]
+FILES = {"package.json": MIB, "README.md": MIB, "model.tflite": MOST_NETWORK, "model.keras": MOST_NETWORK}
+# Run inside: the package must answer, in LiteRT, as it says.
+CHECK = """
+import sys
+import numpy as np
+from learning.package import NetworkClassifier
+from learning.proof import TOLERANCE, read_golden
+pixels, wanted = read_golden(sys.argv[1])
+classifier = NetworkClassifier(sys.argv[1])
+answers = np.stack([classifier.probabilities(square) for square in pixels])
+sys.exit(0 if np.abs(answers - wanted).max() <= TOLERANCE else 3)
+"""
+
+
+class NotBelieved(RuntimeError):
+    """What came out of the sandbox is not what a trainer of ours writes; the message says what is wrong."""
+
+
+def create(path: Path) -> None:
+    """Make an empty file, unless anything of that name is there."""
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o644))
+
+
+def read(path: Path, most: int, start: int = 0) -> bytes | None:
+    """Return up to `most` bytes from `start` of a plain file; None where there is none.
+
+    Raises:
+        NotBelieved: it is a link, a pipe or anything but a plain file.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NotBelieved(f"{path.name} can't be read: {error.strerror}.") from error
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise NotBelieved(f"{path.name} is not a plain file.")
+        file.seek(start)
+        return file.read(most)
+
+
+class Relay:
+    """Hands the progress that is told inside on to the run's own progress, an event at a time."""
+
+    def __init__(self, folder: Path, inside: Path):
+        self.folder, self.path = folder, inside / "progress.jsonl"
+        self.at = 0
+
+    def hand_on(self) -> None:
+        """Hand on what is new; what is no event of ours is passed over."""
+        try:
+            new = read(self.path, MIB, self.at) if self.at < MOST_PROGRESS else None
+        except NotBelieved:
+            return
+        whole = (new or b"")[: (new or b"").rfind(b"\n") + 1]
+        self.at += len(whole) or (MIB if len(new or b"") == MIB else 0)
+        for line in whole.splitlines():
+            if len(line) <= MOST_LINE and (event := _as_event(line)):
+                runs.report(self.folder, **event)
+
+
+def _as_event(line: bytes) -> dict[str, Any] | None:
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(said, dict) or said.get("phase") not in PHASES:
+        return None
+    event = {"phase": said["phase"]} | {name: said[name] for name in NUMBERS if _is_number(said.get(name))}
+    metrics = said.get("metrics")
+    if isinstance(metrics, dict):
+        event["metrics"] = {name: metrics[name] for name in METRICS if _is_number(metrics.get(name))}
+    return event
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1e15 < value < 1e15
+
+
+def take_in(folder: Path, inside: Path) -> None:
+    """Make what a trainer left `inside` the result of the run in `folder`. Nothing may live there any more.
+
+    Raises:
+        NotBelieved: it left no result, or one that is not as it must be.
+    """
+    result = _read_json(inside / "result.json", MOST_JSON)
+    if not isinstance(result, dict):
+        raise NotBelieved("The trainer ended before it was done. Its log may say why.")
+    if result.get("state") in ("failed", "cancelled"):
+        message = str(result.get("message") or "It failed without a word.")[:MOST_WORDS]
+        return runs.write_result(folder, {"state": result["state"], "message": message})
+    seconds = result.get("seconds")
+    settings, labels = runs.read_settings(folder), runs.read_labels(folder)
+    package = _take_package(folder, inside / "package", settings, labels)
+    metrics = _take_evaluation(folder, inside, settings, labels, package)
+    refused = _take_refused(folder, result.get("refused"))
+    write_spec(folder / MAKING, package | {"metrics": metrics})
+    _check(folder / MAKING)
+    shutil.rmtree(folder / "package", ignore_errors=True)
+    (folder / MAKING).rename(folder / "package")
+    finished = {
+        "state": "finished",
+        "message": None,
+        **metrics,
+        "items": sum(1 for _ in runs.read_items(folder)) - len(refused),
+        "labels": labels,
+        "refused": refused,
+        "package": "package",
+        "seconds": seconds if _is_number(seconds) else 0,
+        "dataset_hash": package["dataset_hash"],
+        "proven": package["proven"],
+        "is_exported": True,
+    }
+    runs.write_result(folder, finished)
+    return runs.report(folder, "done", 1, 1, proven=package["proven"])
+
+
+def _read_json(path: Path, most: int) -> Any:
+    content = read(path, most + 1)
+    if content is None:
+        return None
+    if len(content) > most:
+        raise NotBelieved(f"{path.name} is larger than {most // MIB} MiB.")
+    try:
+        return json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise NotBelieved(f"{path.name} is not as a trainer writes it.") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _take_package(folder: Path, source: Path, settings: dict, labels: list[str]) -> dict[str, Any]:
+    """Copy the files of a package beside its place; return package.json's content."""
+    spec = _read_json(source / "package.json", MIB)
+    _check_spec(spec, settings, labels)
+    making = folder / MAKING
+    shutil.rmtree(making, ignore_errors=True)
+    (making / "golden").mkdir(parents=True)
+    wanted = FILES | {f"golden/{name}": 4 * MIB for name in (*GOLDEN, "golden.json")}
+    if (source / "golden").is_symlink() or source.is_symlink():
+        raise NotBelieved("The package holds links.")
+    for name, most in wanted.items():
+        content = read(source / name, most + 1)
+        if content is not None and len(content) > most:
+            raise NotBelieved(f"{name} is larger than {most // MIB} MiB.")
+        if content is not None and (name != "model.keras" or "keras" in spec["proven"]):
+            (making / name).write_bytes(content)
+    return spec | {"run": folder.name, "dataset_hash": hash_dataset(labels, runs.read_items(folder))}
+
+
+def _check_spec(spec: Any, settings: dict, labels: list[str]) -> None:
+    """See that package.json says what it must of this run, and holds plain values alone."""
+    if not isinstance(spec, dict) or not _is_plain(spec):
+        raise NotBelieved("package.json is not as a trainer writes it.")
+    wanted = {
+        **{"answers_with": "network", "labels": labels, "task": settings["task"]},
+        **{"recipe": settings["recipe"], "name": settings["dataset"], "format": "pigeonhole-package"},
+    }
+    for name, value in wanted.items():
+        if spec.get(name) != value:
+            raise NotBelieved(f"package.json says something else than the run of: {name}.")
+    size, proven = spec.get("input_size"), spec.get("proven")
+    if not isinstance(size, int) or not 8 <= size <= 1024:
+        raise NotBelieved("package.json gives no size of the image.")
+    if not isinstance(proven, list) or "litert" not in proven or not set(proven) <= {"litert", "keras"}:
+        raise NotBelieved("The network is not proven.")
+    try:
+        calibration.from_spec(spec)
+    except (ValueError, KeyError) as error:
+        raise NotBelieved("package.json holds no calibration.") from error
+
+
+def _is_plain(value: Any, depth: int = 12) -> bool:
+    """Whether a value of JSON is finite, shallow and of short texts."""
+    if isinstance(value, dict):
+        return depth > 0 and all(
+            len(key) <= 200 and _is_plain(each, depth - 1) for key, each in value.items()
+        )
+    if isinstance(value, list):
+        return depth > 0 and all(_is_plain(each, depth - 1) for each in value)
+    if isinstance(value, str):
+        return len(value) <= MOST_WORDS
+    return value is None or isinstance(value, bool) or (_is_number(value) and math.isfinite(value))
+
+
+def _take_evaluation(folder: Path, inside: Path, settings: dict, labels: list[str], spec: dict) -> dict:
+    """Write evaluation.json anew from the probabilities in the inner one; return the metrics."""
+    told = _read_told(inside / "evaluation.json")
+    # What own code learnt from counts as nothing, whatever it says; an uploaded model learnt from none of it.
+    is_free = settings["recipe"] == "uploaded"
+    by, chosen = {}, []
+    for item in runs.read_items(folder):
+        said = told.get(item["sha256"], {}).get("by")
+        if said in BY and (is_free or said == item["split"]):
+            chosen.append(item)
+            by[item["sha256"]] = said
+    if not chosen:
+        raise NotBelieved("No image was measured.")
+    rows = _as_probabilities([told[item["sha256"]].get("probabilities") for item in chosen], len(labels))
+    task, thresholds = settings["task"], spec.get("thresholds") or None
+    targets = make_targets(labels, chosen, task)
+    kinds = np.array([by[item["sha256"]] for item in chosen])
+    blocks = {
+        name: evaluation.measure(task, rows[kinds == name], targets[kinds == name], labels, thresholds)
+        for name in BY
+        if (kinds == name).any()
+    }
+    chief = blocks.get("test") or blocks["validation"]
+    evaluation.write(folder / "evaluation.json", labels, chosen, kinds.tolist(), rows, chief)
+    return evaluation.summarise(task, **blocks)
+
+
+def _read_told(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the inner evaluation's lines by hash."""
+    said = _read_json(path, MOST_JSON)
+    lines = said.get("items") if isinstance(said, dict) else None
+    lines = [line for line in lines if isinstance(line, dict)] if isinstance(lines, list) else []
+    return {line["sha256"]: line for line in lines if isinstance(line.get("sha256"), str)}
+
+
+def _as_probabilities(rows: list[Any], count: int) -> np.ndarray:
+    try:
+        array = np.array(rows, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise NotBelieved("evaluation.json is not as a trainer writes it.") from error
+    if array.shape != (len(rows), count) or not ((array >= 0) & (array <= 1)).all():
+        raise NotBelieved("evaluation.json holds no probabilities.")
+    return array
+
+
+def _take_refused(folder: Path, said: Any) -> list[dict[str, str]]:
+    """Return the lines of images left out, of those that are in the run."""
+    names = {item.get("name") or item["path"] for item in runs.read_items(folder)}
+    lines = [line for line in said if isinstance(line, dict)] if isinstance(said, list) else []
+    return [
+        {key: str(line.get(key))[:300] for key in ("name", "code", "message")}
+        for line in lines
+        if line.get("name") in names or line.get("code") == "label_unknown"
+    ]
+
+
+def _check(package: Path) -> None:
+    """Let the package answer for its golden images, in a sandbox where no foreign code runs.
+
+    Raises:
+        NotBelieved: it does not.
+    """
+    found = sandbox.probe()
+    scratch = package.parent / f".check-{time.monotonic_ns()}"
+    scratch.mkdir()
+    try:
+        words = sandbox.command(found, ["-c", CHECK, str(package)], scratch, [package])
+        tried = subprocess.run(
+            words,
+            cwd=sandbox.ROOT,
+            env=sandbox.environment(scratch) | {"PYTHONPATH": str(sandbox.ROOT)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=CHECK_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise NotBelieved("The network takes too long to answer.") from None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if tried.returncode != 0:
+        raise NotBelieved("The network does not answer as its package says.")
