@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
+from config import Config
 from jobs import embedding, imports, leftovers, previews, queue, run_lane
 from models import Job, db
 
@@ -49,7 +50,7 @@ class Shift:
 def work(app: Flask, ending: threading.Event) -> None:
     """Work on the queue until `ending` is set; the calling thread only waits."""
     shift = Shift(app, make_name(), ending)
-    lanes = [QUICK_KINDS, SAMPLE_KINDS, *[RUN_KINDS] * max(1, app.config["PIGEONHOLE"].run_lanes)]
+    lanes = list_lanes(app.config["PIGEONHOLE"])
     threads = [threading.Thread(target=_work_lane, args=(shift, kinds), name=kinds[0]) for kinds in lanes]
     threads.append(threading.Thread(target=_beat, args=(shift,), name="heartbeat", daemon=True))
     for thread in threads:
@@ -59,6 +60,11 @@ def work(app: Flask, ending: threading.Event) -> None:
             ending.set()  # whoever supervises us starts us anew
     for thread in threads:
         thread.join()
+
+
+def list_lanes(settings: Config) -> list[tuple[str, ...]]:
+    """The kinds of jobs that each lane of a worker takes."""
+    return [QUICK_KINDS, SAMPLE_KINDS, *[RUN_KINDS] * max(1, settings.run_lanes)]
 
 
 def see_through(app: Flask, job_id: int, ending: threading.Event, tell: Callable[[Job], None]) -> None:

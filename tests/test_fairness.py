@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs import queue
+import config
+from jobs import local, queue
 from models import Job, db, now
 
 
@@ -78,3 +79,10 @@ def test_a_job_left_by_a_dead_worker_is_not_held_against_its_user(submit, alice,
     left.lease_until = left.started_at = now() - timedelta(hours=1)
     submit(bob)
     assert take().job_id == left.id
+
+
+def test_a_worker_has_as_many_lanes_for_runs_as_the_setting_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIGEONHOLE_RUN_LANES", "3")
+    assert local.list_lanes(config.load(tmp_path)).count(local.RUN_KINDS) == 3
+    monkeypatch.setenv("PIGEONHOLE_RUN_LANES", "0")
+    assert local.list_lanes(config.load(tmp_path)).count(local.RUN_KINDS) == 1

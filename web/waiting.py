@@ -9,13 +9,13 @@ from typing import Any
 from flask import current_app, url_for
 from sqlalchemy import select
 
-from jobs import estimates, queue
+from jobs import estimates, local, queue
 from models import Dataset, Import, Job, Run, User, db
 from web import work
 from web.access import get_datasets, has_role
 
 KINDS = {"run": "Training", "import": "Import", "embed": "Getting to know images", "preview": "Sample images"}
-LANES = (("run",), ("import", "embed"), ("preview",))
+LANES = (local.RUN_KINDS, local.QUICK_KINDS, local.SAMPLE_KINDS)
 MOST = 100  # jobs shown of each part of the page
 RETRIED = ("run", "embed")  # the others can't be begun anew: what they worked on is gone
 
@@ -101,7 +101,8 @@ def _in_turn(kinds: tuple[str, ...]) -> Iterable[tuple[Job, float | None]]:
 
 
 def _lanes(kinds: tuple[str, ...]) -> int:
-    return max(1, current_app.config["PIGEONHOLE"].run_lanes) if "run" in kinds else 1
+    """How many of them one worker does at once."""
+    return local.list_lanes(current_app.config["PIGEONHOLE"]).count(kinds)
 
 
 def _what(job: Job, dataset: Dataset | None) -> tuple[str, str | None]:
