@@ -73,10 +73,7 @@ def embedding(slug: str) -> Response:
 def show(slug: str, name: str) -> str:
     """Show a run: its phases, its log and what came of it."""
     dataset, run = _find(slug, name)
-    events, _ = training.progress(run)
     settings = comparing.settings_of(run)
-    drawn = curves.Curves(events, settings.get("task", dataset.task))
-    epochs = drawn.epochs()
     return render_template(
         "runs/show.html",
         dataset=dataset,
@@ -84,10 +81,7 @@ def show(slug: str, name: str) -> str:
         progress=_progress(run, slug),
         settings=_in_words(settings),
         is_repeatable=_refusal_to_repeat(run) is None,
-        metric_words=drawn.metric_words,
-        loss_curve=run_charts.loss_curve(epochs),
-        metric_curve=run_charts.metric_curve(epochs, drawn.metric_words),
-        rate_curve=run_charts.rate_curve(drawn.rates(), drawn.suggested()),
+        charts=_charts(run, settings.get("task", dataset.task)),
         limits=current_app.config["PIGEONHOLE"],
         is_editor=has_role(get_user(), dataset, "editor"),
     )
@@ -213,6 +207,21 @@ def page(
         is_editor=has_role(get_user(), dataset, "editor"),
         words=work.WORDS,
     )
+
+
+def _charts(run: Run, task: str) -> dict[str, str] | None:
+    """The run's charts and what its metric is called; None for a recipe that goes through no epochs."""
+    events, _ = training.progress(run)
+    drawn = curves.Curves(events, task)
+    epochs = drawn.epochs()
+    if run.recipe not in options.LEARNING and not epochs["epoch"]:
+        return None
+    return {
+        "metric_words": drawn.metric_words,
+        "loss": run_charts.loss_curve(epochs),
+        "metric": run_charts.metric_curve(epochs, drawn.metric_words),
+        "rates": run_charts.rate_curve(drawn.rates(), drawn.suggested()),
+    }
 
 
 def _in_words(settings: dict[str, Any]) -> dict[str, str]:
