@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 
 import pytest
 
 from datasets import intake
-from jobs import runs, sandbox, training, uploaded
+from jobs import local, runs, sandbox, training, uploaded
+from learning import gate, options
 from models import Member, Run, db
+from serving import prediction
 from tests import model_corpus
 from tests.trained import COLOURS, as_bytes, make_photo
 
@@ -112,3 +115,36 @@ def test_too_large_a_model_is_refused_before_it_is_read(app, owner, taught):
 def test_it_is_looked_at_in_a_sandbox_where_there_is_one(app):
     words, _ = uploaded._enclose(["-m", "learning.gate"], uploaded.make_folder(), [], 1024**3)
     assert ("jobs.confined" in words) == (sandbox.probe() is not None)
+
+
+@pytest.fixture(scope="module")
+def looked_at(tmp_path_factory):
+    """A Teachable Machine model that passed the gate."""
+    folder = tmp_path_factory.mktemp("looked_at")
+    (folder / "sent").write_bytes(model_corpus.good()["converted_keras.zip"])
+    return folder, gate.take(folder / "sent", "converted_keras.zip", folder)
+
+
+def start(looked_at, dataset, alice):
+    """A run of the model, as the page starts it."""
+    folder, found = looked_at
+    kept = uploaded.make_folder()
+    shutil.copy(folder / found.file, kept)
+    (kept / uploaded.FACTS).write_text(json.dumps({"dataset": dataset.id, "facts": found.as_json()}))
+    chosen = options.check("uploaded", {"model": kept.name})
+    run = training.start_run(dataset, alice, "uploaded", found.sent_name, chosen)
+    db.session.commit()
+    return run
+
+
+def test_the_worker_makes_a_live_version_of_it_that_answers(app, owner, taught, alice, looked_at):
+    run = start(looked_at, taught, alice)
+    local.work_once(local.Shift(app, "w1"), ("run",))
+    db.session.expire_all()
+    assert run.job.state == "finished", (run.job.message, training.log(run))
+    assert (run.version.number, taught.live_version, run.version.proven) == (1, 1, ["litert", "keras"])
+    photo = as_bytes(make_photo(COLOURS["green"], 990))
+    answer = prediction.predict(run.version, photo)
+    assert answer.labels == ("green",)
+    for page in ("runs/", f"runs/{run.folder}", "versions/", "versions/1", "versions/1/items", "predict"):
+        assert owner.get(f"/datasets/flowers/{page}").status_code == 200, page
