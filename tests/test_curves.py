@@ -52,7 +52,7 @@ def test_what_is_not_known_yet_is_a_gap_and_a_dash():
     found = Curves([epoch(1, loss=0.9)])
     assert found.epochs()["val_loss"] == [None]
     assert found.rows()[0][2:6] == ["–"] * 4
-    [columns] = columns_of(json.loads(run_charts.loss_curve(found.epochs()))["light"])
+    [columns] = columns_of(json.loads(run_charts.epoch_curve(found.epochs(), "loss", "Loss"))["light"])
     assert "nan" in json.dumps(columns["val_loss"]).lower()
 
 
@@ -73,7 +73,7 @@ def test_the_finder_shows_what_it_tried_and_what_it_suggests():
 
 def test_the_charts_hold_nothing_that_needs_eval():
     found = Curves(TWO)
-    chart = run_charts.loss_curve(found.epochs()) + run_charts.rate_curve(found.rates(), 0.1)
+    chart = run_charts.epoch_curve(found.epochs(), "loss", "Loss") + run_charts.rate_curve(found.rates(), 0.1)
     assert "CustomJS" not in chart
     assert "webgl" not in chart
 

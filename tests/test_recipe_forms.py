@@ -115,5 +115,12 @@ def test_the_settings_file_repeats_the_run(owner):
     assert yaml.safe_load(answer.text)["recipe"] == "fine-tune"
 
 
+def test_a_runs_charts_come_as_data_and_no_other_does(owner, dataset):
+    run = start(dataset)
+    for which in ("loss", "metric", "rates"):
+        assert set(owner.get(f"{RUNS}{run.folder}/charts/{which}.json").json) == {"light", "dark"}
+    assert owner.get(f"{RUNS}{run.folder}/charts/secrets.json").status_code == 404
+
+
 def test_a_recipe_that_is_none_is_refused_by_name(owner):
     assert owner.get(f"{RUNS}?recipe=magic").status_code == 422

@@ -52,7 +52,7 @@ def test_a_run_with_curves_is_readable_by_everybody(page, address, run, theme, w
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=theme)
     page.goto(f"{address}{DATASET}/runs/{run.folder}", wait_until="load")
-    page.wait_for_function("globalThis.Bokeh?.documents.length === 3")
+    page.wait_for_function("() => globalThis.Bokeh?.documents.length === 3")
     assert (faults_of(page), page.faults) == ([], [])
 
 
@@ -140,8 +140,8 @@ def test_curves_and_table_go_on_without_a_reload(page, address, run):
     tell(run, epoch(3, loss=0.25, val_loss=None, accuracy=0.9), {**STEP, "epoch": 4})
     expect(rows).to_have_count(3)
     expect(page.get_by_text("epoch 4 of 8, 1 of 4")).to_be_visible()
-    page.wait_for_function(f"{POINTS}.every((source) => source.get_length() === 3)")
+    page.wait_for_function(f"() => {POINTS}.every((source) => source.get_length() === 3)")
     page.evaluate("document.documentElement.dataset.bsTheme = 'dark'")  # draws them anew, with all points
-    page.wait_for_function(f"{POINTS}.every((source) => source.get_length() === 3)")
+    page.wait_for_function(f"() => {POINTS}.every((source) => source.get_length() === 3)")
     assert page.evaluate("globalThis.isTheSamePage")
     assert page.faults == []

@@ -18,18 +18,15 @@ from web.charts import Palette, as_json, plain_figure
 HEIGHT = 260  # pixels
 
 
-def loss_curve(epochs: dict[str, list]) -> str:
-    """Training and validation loss over the epochs, as JSON text for `charts/chart.html`.
+def epoch_curve(epochs: dict[str, list], which: str, words: str) -> str:
+    """A figure of training and its twin of validation over the epochs, as JSON text for static/charts.js.
 
     Args:
         epochs: the columns of `curves.Curves.epochs`.
+        which: loss or metric.
+        words: what it is called.
     """
-    return as_json(lambda palette: _curve(epochs, ("loss", "val_loss"), "Loss", palette))
-
-
-def metric_curve(epochs: dict[str, list], words: str) -> str:
-    """The training and the validation metric, called `words`, over the epochs, as JSON text."""
-    return as_json(lambda palette: _curve(epochs, ("metric", "val_metric"), words, palette))
+    return as_json(lambda palette: _curve(epochs, (which, f"val_{which}"), words, palette))
 
 
 def rate_curve(rates: dict[str, list], suggested: float | None) -> str:

@@ -73,7 +73,7 @@ def embedding(slug: str) -> Response:
 def show(slug: str, name: str) -> str:
     """Show a run: its phases, its log and what came of it."""
     dataset, run = _find(slug, name)
-    settings = comparing.settings_of(run)
+    drawn, settings = _curves(run), comparing.settings_of(run)
     return render_template(
         "runs/show.html",
         dataset=dataset,
@@ -81,10 +81,26 @@ def show(slug: str, name: str) -> str:
         progress=_progress(run, slug),
         settings=_in_words(settings),
         is_repeatable=_refusal_to_repeat(run) is None,
-        charts=_charts(run, settings.get("task", dataset.task)),
+        metric_words=drawn.metric_words,
+        has_curves=run.recipe in options.LEARNING or bool(drawn.ends),
         limits=current_app.config["PIGEONHOLE"],
         is_editor=has_role(get_user(), dataset, "editor"),
     )
+
+
+@blueprint.get("/<name>/charts/<which>.json")
+def chart(slug: str, name: str, which: str) -> Response:
+    """One of the run's charts, loss, metric or rates, for static/charts.js to draw."""
+    _, run = _find(slug, name)
+    drawn = _curves(run)
+    if which == "rates":
+        text = run_charts.rate_curve(drawn.rates(), drawn.suggested())
+    elif which in ("loss", "metric"):
+        words = drawn.metric_words if which == "metric" else "Loss"
+        text = run_charts.epoch_curve(drawn.epochs(), which, words)
+    else:
+        abort(404)
+    return current_app.response_class(text, mimetype="application/json")
 
 
 @blueprint.get("/<name>/run.yaml")
@@ -209,19 +225,9 @@ def page(
     )
 
 
-def _charts(run: Run, task: str) -> dict[str, str] | None:
-    """The run's charts and what its metric is called; None for a recipe that goes through no epochs."""
+def _curves(run: Run) -> curves.Curves:
     events, _ = training.progress(run)
-    drawn = curves.Curves(events, task)
-    epochs = drawn.epochs()
-    if run.recipe not in options.LEARNING and not epochs["epoch"]:
-        return None
-    return {
-        "metric_words": drawn.metric_words,
-        "loss": run_charts.loss_curve(epochs),
-        "metric": run_charts.metric_curve(epochs, drawn.metric_words),
-        "rates": run_charts.rate_curve(drawn.rates(), drawn.suggested()),
-    }
+    return curves.Curves(events, comparing.settings_of(run).get("task", run.dataset.task))
 
 
 def _in_words(settings: dict[str, Any]) -> dict[str, str]:
