@@ -25,11 +25,13 @@ import config
 from datasets import manifest
 from jobs import runs
 from learning import (
+    applications,
     backbones,
     custom,
     embeddings,
     exports,
     facts,
+    fine_tune,
     inputs,
     options,
     own_code,
@@ -43,7 +45,7 @@ from learning.torch_weights import WeightsRefused
 from learning.work import Stopped, Work
 
 # Each has train(work), and export(work) for what is left to do once the version answers.
-RECIPES = {"quick": quick, "custom": custom, "uploaded": uploaded}
+RECIPES = {"quick": quick, "fine-tune": fine_tune, "custom": custom, "uploaded": uploaded}
 log = logging.getLogger("training")
 
 # What may go wrong for reasons a person can mend; each message says how.
@@ -52,6 +54,7 @@ MENDABLE = (
     manifest.ManifestRefused,
     backbones.BackboneUnknown,
     embeddings.StoreDamaged,
+    applications.WeightsMissing,
     facts.ModelRefused,
     inputs.NotEnough,
     own_code.CodeRefused,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from learning import efficientnet, networks
+from learning import applications, efficientnet, networks
 from learning.efficientnet import KerasModel
 from utils import lock_file, write_atomically
 
@@ -16,17 +16,24 @@ DEFAULT = "efficientnet-lite0"
 
 
 class BackboneUnknown(ValueError):
-    """No backbone of that name; the message lists them."""
+    """No backbone of that name, or none that knows anything yet; the message lists those there are."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network without its head: `build(name, input_size)` gives its maps, the last layer's last."""
+    """A network without its head.
+
+    Attributes:
+        build: (name, input size, folder of weights or None, is_pretrained) -> a Keras model from images to
+            its maps, the last layer's last.
+        is_pretrained: whether it knows anything before it is trained; else the quick recipe can't use it.
+    """
 
     name: str
     input_size: int
-    build: Callable[[str, int], KerasModel]
+    build: Callable[[str, int, Path | None, bool], KerasModel]
     description: str
+    is_pretrained: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,24 @@ class PreparedBackbone:
     embedding_size: int
 
 
+def _build_lite(name: str, input_size: int, weights: Path | None, is_pretrained: bool) -> KerasModel:
+    return efficientnet.build(name, input_size, is_pretrained=is_pretrained)
+
+
+def _build_small(name: str, input_size: int, weights: Path | None, is_pretrained: bool) -> KerasModel:
+    return applications.build_small(input_size)
+
+
 BACKBONES = {
     backbone.name: backbone
     for backbone in (
-        Backbone(DEFAULT, 224, efficientnet.build, "Small and quick, for most photos."),
-        Backbone("efficientnet-lite2", 260, efficientnet.build, "Sees more detail, half as quick."),
+        Backbone(DEFAULT, 224, _build_lite, "Small and quick, for most photos."),
+        Backbone("efficientnet-lite2", 260, _build_lite, "Sees more detail, half as quick."),
+        Backbone("small-cnn", 96, _build_small, "Begins from nothing; for drawings, signs and scans.", False),
+        *(
+            Backbone(name, known.input_size, applications.build, "From Keras; weights are downloaded.")
+            for name, known in applications.APPLICATIONS.items()
+        ),
     )
 }
 
@@ -84,24 +104,33 @@ def prepare(name: str, folder: str | Path) -> PreparedBackbone:
     and finds the first's work.
 
     Raises:
-        BackboneUnknown: there is no backbone called `name`.
+        BackboneUnknown: there is no backbone called `name`, or it knows nothing yet, as `small-cnn`.
+        WeightsMissing: it is one of Keras's, and its weights can't be had.
         WeightsRefused: its weights are not installed, or are not the published ones.
     """
+    if not get(name).is_pretrained:
+        raise BackboneUnknown(f"{name} knows nothing before it is trained. Choose recipe “fine-tune”.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with lock_file(folder / "lock"):
         return find(name, folder) or _convert(name, folder)
 
 
-def build_embedder(name: str) -> KerasModel:
-    """Build the backbone in Keras, from images (batch, size, size, 3) to `[embedding, last feature map]`."""
+def build_embedder(name: str, folder: str | Path | None = None, is_pretrained: bool = True) -> KerasModel:
+    """Build the backbone in Keras, from images (batch, size, size, 3) to `[embedding, last feature map]`.
+
+    Args:
+        folder: of the prepared backbones; weights from elsewhere lie in `weights` beside it.
+        is_pretrained: false leaves its weights as they are drawn.
+    """
     networks.load_tensorflow_quietly()
     backbone = get(name)
-    return networks.add_embedding(backbone.build(name, backbone.input_size))
+    weights = Path(folder).parent / "weights" if folder else None
+    return networks.add_embedding(backbone.build(name, backbone.input_size, weights, is_pretrained))
 
 
 def _convert(name: str, folder: Path) -> PreparedBackbone:
-    embedder = build_embedder(name)
+    embedder = build_embedder(name, folder)
     content = networks.convert(embedder)
     identifier = hashlib.sha256(content).hexdigest()
     index = {

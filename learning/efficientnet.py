@@ -96,13 +96,14 @@ def _round_filters(filters: float) -> int:
     return rounded + 8 if rounded < 0.9 * filters else rounded
 
 
-def build(name: str, input_size: int, with_top: bool = False) -> KerasModel:
+def build(name: str, input_size: int, with_top: bool = False, is_pretrained: bool = True) -> KerasModel:
     """Build the network with its ImageNet weights.
 
     Args:
         name: `efficientnet-lite0` or `efficientnet-lite2`.
         input_size: side of the square input; float32 RGB, 0 to 255, is scaled by a layer inside.
         with_top: end in the 1,000 ImageNet logits instead.
+        is_pretrained: false leaves the weights as they are drawn.
 
     Returns:
         A model from (batch, size, size, 3) to the list of every residual sum, the last stage's projection and
@@ -128,7 +129,8 @@ def build(name: str, input_size: int, with_top: bool = False) -> KerasModel:
     if with_top:
         outputs = keras.layers.Dense(1000, name="top")(keras.layers.GlobalAveragePooling2D()(x))
     model = keras.Model(image, outputs, name=name)
-    _load_weights(model, variant)
+    if is_pretrained:
+        _load_weights(model, variant)
     return model
 
 

@@ -104,7 +104,11 @@ def write_package(folder: str | Path, spec: dict[str, Any], head: Head) -> None:
 
 
 def export_networks(
-    folder: str | Path, pixels: np.ndarray, embeddings: np.ndarray, on_step: Callable[[int, int], None]
+    folder: str | Path,
+    pixels: np.ndarray,
+    embeddings: np.ndarray,
+    on_step: Callable[[int, int], None],
+    prepared: str | Path | None = None,
 ) -> list[str]:
     """Add the whole network in both formats and the golden images, and prove the files (imports TensorFlow).
 
@@ -113,6 +117,7 @@ def export_networks(
         pixels: uint8 (images, size, size, 3), the golden images.
         embeddings: float32 (images, embedding size), what the backbone says of them.
         on_step: called with (done, total) before each of the steps and after the last; it may raise to stop.
+        prepared: the folder of the prepared backbones, beside which weights from elsewhere lie.
 
     Returns:
         The proven formats, of `litert` and `keras`.
@@ -121,7 +126,7 @@ def export_networks(
     package = load_package(folder)
     proof.write_golden(folder, pixels, np.stack([package.probabilities(row) for row in embeddings]))
     on_step(0, STEPS)
-    embedder = backbones.build_embedder(package.backbone)
+    embedder = backbones.build_embedder(package.backbone, prepared)
     network = networks.add_head(embedder, package.weights, package.bias)
     on_step(1, STEPS)
     write_atomically(folder / "model.tflite", networks.convert(network))
@@ -193,7 +198,7 @@ def write_network_package(
 def _ask(network: Any, squares: np.ndarray) -> np.ndarray:
     """Return what Keras says of each square by itself, float32 (images, labels)."""
     batches = squares[:, np.newaxis].astype(np.float32)
-    return np.concatenate([np.asarray(network(batch, training=False)) for batch in batches])
+    return np.concatenate([np.asarray(network([batch], training=False)) for batch in batches])
 
 
 def is_place(out: Path) -> bool:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from learning import backbones, embeddings, inputs
 from learning.work import Work
 
+LOOKED_AT = 100  # images between two words on how far it is
 log = logging.getLogger(__name__)
 
 
@@ -31,16 +32,37 @@ def gather(work: Work) -> Gathered:
     """Embed the run's items, telling how far it is.
 
     Raises:
-        NotEnough: fewer than two labels can be learnt from.
+        NotEnough: there is too little to learn from.
         Stopped: an end was asked for; what was embedded is kept.
     """
-    items = list(work.read_items())
-    inputs.check_enough(work.labels, items)
+    items, task = list(work.read_items()), work.settings["task"]
+    inputs.check_enough(work.labels, items, task)
     work.report("embedding", 0, len(items))
     kept, refused = inputs.set_refused_aside(items, _embed(work, items))
     for entry in refused:
         log.warning("%s is left out: %s", entry["name"], entry["message"])
-    kept, learnt = inputs.put_test_last(work.labels, kept)
+    kept, learnt = inputs.put_test_last(work.labels, kept, task)
+    return Gathered(kept, learnt, refused)
+
+
+def look_through(work: Work) -> Gathered:
+    """Gather the items without embedding them, for a network that knows nothing yet.
+
+    Raises:
+        NotEnough: there is too little to learn from.
+        Stopped: an end was asked for.
+    """
+    items, task = list(work.read_items()), work.settings["task"]
+    inputs.check_enough(work.labels, items, task)
+    refusals = []
+    for done, item in enumerate(items):
+        if done % LOOKED_AT == 0:
+            work.report("embedding", done, len(items))
+        refusals += inputs.check_readable(item)
+    kept, refused = inputs.set_refused_aside(items, refusals)
+    for entry in refused:
+        log.warning("%s is left out: %s", entry["name"], entry["message"])
+    kept, learnt = inputs.put_test_last(work.labels, kept, task)
     return Gathered(kept, learnt, refused)
 
 

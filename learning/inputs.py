@@ -14,13 +14,14 @@ from zipfile import BadZipFile, ZipFile
 import fsspec
 import numpy as np
 
-from learning.calibration import SINGLE
+from learning.calibration import MULTI, SINGLE
 from learning.embeddings import EmbeddingStore, Opener, Refusal
 from utils import ImageRefused, center_crop, open_image
 
 # Beyond this many items (210 MB of lite0's embeddings) they are laid out in a file instead of memory.
 MOST_ITEMS_IN_MEMORY = 20_000
 GOLDEN_IMAGES = 16
+LEAST_SIDE = 32  # pixels decoded to see that an image can be
 _reading = threading.Lock()
 
 
@@ -69,6 +70,17 @@ def _open_zip(archive: str) -> ZipFile:
     return ZipFile(archive)
 
 
+def check_readable(item: dict[str, Any]) -> list[Refusal]:
+    """Return why an item's image cannot be read, or nothing where it can."""
+    try:
+        center_crop(open_image(read_image(item)), LEAST_SIDE)
+    except ImageRefused as error:
+        return [Refusal(item["sha256"], error.code, str(error))]
+    except OSError as error:
+        return [Refusal(item["sha256"], "image_unreadable", f"The image cannot be read: {error.strerror}.")]
+    return []
+
+
 def set_refused_aside(
     items: list[dict[str, Any]], refusals: list[Refusal]
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
@@ -97,37 +109,41 @@ def stack(store: EmbeddingStore, hashes: list[str], folder: Path) -> np.ndarray:
     return matrix
 
 
-def check_enough(labels: list[str], items: list[dict[str, Any]]) -> None:
-    """See that items of two labels at least are there to learn from.
+def check_enough(labels: list[str], items: list[dict[str, Any]], task: str = SINGLE) -> None:
+    """See that items of two labels at least are there to learn from, or of a multi-label task of one.
 
     Raises:
         NotEnough: with the labels that have items, and those that have none.
     """
     counts = Counter(name for item in items for name in item["labels"])
     used = [name for name in labels if counts[name]]
-    if len(used) >= 2:
+    if task == MULTI and any(counts[name] < len(items) for name in used):
+        return
+    if len(used) >= 2 and task == SINGLE:
         return
     if not used:
         raise NotEnough("No image to learn from has a label. Give at least two labels an image each.")
+    if task == MULTI:
+        raise NotEnough("Every image has every label. Add images that lack some of them.")
     unused = [name for name in labels if not counts[name]]
     without = f", none of {', '.join(map(repr, unused[:5]))}" if unused else ""
     raise NotEnough(f"Only the label {used[0]!r} has images{without}. At least two labels are needed.")
 
 
-def put_test_last(labels: list[str], items: list[dict]) -> tuple[list[dict], int]:
+def put_test_last(labels: list[str], items: list[dict], task: str = SINGLE) -> tuple[list[dict], int]:
     """Return the items, those to learn from first, and how many these are.
 
-    Where the split leaves fewer than two labels to learn from, a handful of items in all, no item is held
-    back: leave-one-out alone then says how good the result is.
+    Where the split leaves too little to learn from, a handful of items in all, no item is held back:
+    leave-one-out alone then says how good the result is.
 
     Raises:
-        NotEnough: there are fewer than two labels even so.
+        NotEnough: there is too little even so.
     """
     learnt = [item for item in items if item["split"] != "test"]
     try:
-        check_enough(labels, learnt)
+        check_enough(labels, learnt, task)
     except NotEnough:
-        check_enough(labels, items)
+        check_enough(labels, items, task)
         return items, len(items)
     return learnt + [item for item in items if item["split"] == "test"], len(learnt)
 

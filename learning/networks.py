@@ -64,6 +64,18 @@ def add_head(embedder: KerasModel, weights: np.ndarray, bias: np.ndarray) -> Ker
     return model
 
 
+def add_new_head(embedder: KerasModel, labels: int) -> KerasModel:
+    """Return the whole network with a head that knows nothing, on the last map's average as it is.
+
+    The unit length of an embedding, good for what is known already, makes learning from nothing slow.
+    """
+    import keras
+
+    average = keras.layers.GlobalAveragePooling2D(name="average")(embedder.outputs[1])
+    dense = keras.layers.Dense(labels, kernel_initializer="zeros", name="logits")
+    return keras.Model(embedder.inputs, dense(average), name=embedder.name)
+
+
 def convert(model: KerasModel) -> bytes:
     """Return the model as a LiteRT file, float32, for one image at a time."""
     import tensorflow as tf
@@ -102,6 +114,31 @@ def load_tensorflow_quietly() -> None:
 
     tf.get_logger().setLevel("ERROR")
     logging.getLogger("absl").setLevel("ERROR")
+
+
+def repeat_exactly(seed: int) -> None:
+    """Make TensorFlow give the same numbers every time on the same machine: seeds, fixed order."""
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def choose_precision(wish: str) -> None:
+    """Let networks that are built from now on compute in bfloat16 and keep float32 weights, or not.
+
+    Args:
+        wish: `on`, `off`, or `auto`: on where there is a GPU that is made for it.
+    """
+    import keras
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    is_made_for_it = any(found.get("compute_capability", (0,))[0] >= 8 for found in details)
+    is_on = wish == "on" or (wish == "auto" and is_made_for_it)
+    keras.config.set_dtype_policy("mixed_bfloat16" if is_on else "float32")
 
 
 @contextmanager

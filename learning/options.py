@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -60,6 +60,14 @@ OPTIONS: dict[str, Option] = {
         "The ready-made network that looks at the images.",
         ("quick", "fine-tune"),
         tuple(backbones.BACKBONES),
+    ),
+    "weights": Option(
+        "choice",
+        "pretrained",
+        "Weights to begin with",
+        "What the backbone learnt from ImageNet, or none: it then begins from nothing, as small-cnn does.",
+        ("fine-tune",),
+        ("pretrained", "none"),
     ),
     "minutes": Option(
         "number",
@@ -277,7 +285,11 @@ OPTIONS: dict[str, Option] = {
 
 def of(recipe: str) -> dict[str, Option]:
     """Return the options that `recipe` knows, by name, in the order in which a form shows them."""
-    return {name: option for name, option in OPTIONS.items() if recipe in option.recipes}
+    known = {name: option for name, option in OPTIONS.items() if recipe in option.recipes}
+    if recipe == "quick":  # it can use only what knows something already
+        named = tuple(name for name, one in backbones.BACKBONES.items() if one.is_pretrained)
+        known["backbone"] = replace(OPTIONS["backbone"], choices=named)
+    return known
 
 
 def check(recipe: str, given: Mapping[str, Any]) -> dict[str, Any]:

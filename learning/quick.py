@@ -69,7 +69,10 @@ def export(work: Work) -> list[str]:
     size = backbones.get(work.settings["backbone"]).input_size
     golden = inputs.read_golden(list(work.read_items()), work.open_store(), size)
     return exports.export_networks(
-        work.package, *golden, lambda done, total: work.report("exporting", done, total)
+        work.package,
+        *golden,
+        lambda done, total: work.report("exporting", done, total),
+        work.settings["backbones"],
     )
 
 

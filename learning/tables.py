@@ -35,6 +35,22 @@ def write(name: str, metrics: dict[str, Any], package: str) -> str:
     return "\n".join([*lines, "", f"Package: {package}"])
 
 
+def head_epochs(name: str) -> str:
+    """Return the line above the epochs; `name` is the score's, `accuracy` or `micro_f1`."""
+    score = name.replace("_", " ")
+    return (
+        f"{'epoch':>9}  {'loss':>7}  {score:>9}  {'val. loss':>9}  {'val. ' + score:>13}  {'rate':>8}   time"
+    )
+
+
+def write_epoch(event: dict[str, Any], name: str) -> str:
+    """Return the line of an epoch, of the event that tells of its end."""
+    said = event["metrics"]
+    place = f"{event['epoch']}/{event['epochs']}"
+    shares = f"{said['loss']:7.4f}  {said[name]:9.3f}  {said['val_loss']:9.4f}  {said['val_' + name]:13.3f}"
+    return f"{place:>9}  {shares}  {said['learning_rate']:8.1e}  {event['seconds']:4.0f} s"
+
+
 def write_end(result: dict[str, Any], package: str) -> str:
     """Return the last line: where the whole package lies and which of its files were proven."""
     if not result["proven"]:

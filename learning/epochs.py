@@ -1,0 +1,166 @@
+"""Epoch after epoch: what is learnt, how good it is on validation, the best of it kept, a kill survived."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from learning import calibration, evaluation, tables
+from learning.keeping import Keeper, State
+from learning.learner import Learner
+from learning.schedules import Plan, one_cycle
+from learning.streaming import Squares, stream
+from learning.work import Work
+
+AT_ONCE = 32  # images asked about at a time
+TELL_SECONDS = 1.0
+# Between what was known before training and what is known after it (WiSE-FT, Wortsman et al. 2022).
+BLENDS = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learnt from and measured on.
+
+    Attributes:
+        squares: every item's pixels.
+        targets: float32 (items, labels); weights: float32 (items,), how much each counts.
+        learning, validation, test: places of items.
+    """
+
+    squares: Squares
+    task: str
+    labels: list[str]
+    targets: np.ndarray
+    weights: np.ndarray
+    learning: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def ask(learner: Learner, data: Data, places: np.ndarray) -> np.ndarray:
+    """Return the network's logits, float32 (places, labels)."""
+    answers = [np.asarray(learner.ask(pixels)) for pixels in stream(data.squares, places, AT_ONCE)]
+    return np.concatenate(answers) if answers else np.zeros((0, len(data.labels)), np.float32)
+
+
+def check(learner: Learner, data: Data) -> tuple[float, float]:
+    """Return the loss on validation (nats, calibrated on it) and the score that `score_name` names."""
+    logits, targets = ask(learner, data, data.validation), data.targets[data.validation]
+    calibrated = calibration.fit(logits, targets, data.task)
+    said = np.clip(calibrated.probabilities(logits), 1e-7, 1 - 1e-7)
+    measured = evaluation.measure(data.task, said, targets, data.labels, calibrated.thresholds or None)
+    return float(measured["log_loss"]), float(measured[score_name(data.task)])
+
+
+def score_name(task: str) -> str:
+    """`accuracy`, or `micro_f1` of several labels."""
+    return "accuracy" if task == calibration.SINGLE else "micro_f1"
+
+
+def begin(learner: Learner, data: Data) -> State:
+    """Return the state before the first step: what it starts from is the best so far."""
+    loss, score = check(learner, data)
+    weights = learner.weights()
+    return State(best=weights, first=weights, best_loss=loss, least_score=score)
+
+
+def run(work: Work, learner: Learner, data: Data, keeper: Keeper) -> None:
+    """Train from where the state is to the plan's end, or until nothing got better for long; keep the best.
+
+    Raises:
+        Stopped: an end was asked for; a checkpoint was written.
+    """
+    plan, state = keeper.plan, keeper.state
+    started, first = time.monotonic(), state.step
+    if state.step == 0:
+        work.show(tables.head_epochs(score_name(data.task)))
+    while not state.is_over and not _is_hopeless(work, plan, state):
+        begun = time.monotonic()
+        _learn_epoch(work, learner, data, keeper)
+        event = _close_epoch(learner, data, plan, state)
+        left = (time.monotonic() - started) / (state.step - first) * (plan.total - state.step)
+        event |= {"seconds": round(time.monotonic() - begun, 1), "left_seconds": round(left)}
+        work.show(tables.write_epoch(event, score_name(data.task)))
+        keeper.keep_now_and_then(is_due=work.is_ending() or state.step == plan.total)
+        work.report("training", plan.steps, plan.steps, **event)
+    if not state.is_over:
+        _try_blends(learner, data, state)
+        state.is_over = True
+        keeper.keep_now_and_then(is_due=True)
+
+
+def _is_hopeless(work: Work, plan: Plan, state: State) -> bool:
+    epoch = state.step // plan.steps
+    return state.step >= plan.total or epoch - state.best_epoch >= work.settings["patience"]
+
+
+def _learn_epoch(work: Work, learner: Learner, data: Data, keeper: Keeper) -> None:
+    """Do the rest of the epoch in which the state is."""
+    plan, state = keeper.plan, keeper.state
+    epoch, start = divmod(state.step, plan.steps)
+    told = time.monotonic()
+    bar = tqdm(total=plan.steps, initial=start, desc=f"epoch {epoch + 1}", leave=False, disable=None)
+    with bar:
+        for step, batch in enumerate(_batches(work, data, plan, epoch, start), start):
+            rate = one_cycle(state.step, plan.total, plan.rate)
+            seed = (work.settings["seed"], state.step)
+            state.sums += learner.take_step(batch, seed, rate)
+            state.step += 1
+            bar.update()
+            keeper.keep_now_and_then(is_due=work.is_ending())
+            if time.monotonic() - told > TELL_SECONDS or work.is_ending():
+                told = time.monotonic()
+                work.report("training", step + 1, plan.steps, epoch=epoch + 1, epochs=plan.epochs)
+
+
+def _batches(work: Work, data: Data, plan: Plan, epoch: int, start: int) -> Iterator[tuple]:
+    """Yield (pixels, targets, weights) of the epoch from step `start` on, in an order of the seed."""
+    order = np.random.default_rng([work.settings["seed"], epoch]).permutation(data.learning)
+    order = order[start * plan.batch : plan.steps * plan.batch]
+    for place, pixels in enumerate(stream(data.squares, order, plan.batch)):
+        chosen = order[place * plan.batch : (place + 1) * plan.batch]
+        yield pixels, data.targets[chosen], data.weights[chosen]
+
+
+def rehearse(work: Work, data: Data, plan: Plan) -> Iterator[tuple]:
+    """Yield batches without end for steps that don't count; what they changed has to be taken back."""
+    while True:
+        yield from _batches(work, data, plan, 0, 0)
+
+
+def _close_epoch(learner: Learner, data: Data, plan: Plan, state: State) -> dict[str, Any]:
+    """Measure on validation, keep what is best, and return the epoch's event."""
+    epoch = state.step // plan.steps
+    loss, score = check(learner, data)
+    if loss < state.best_loss and score >= state.least_score:
+        state.best, state.best_loss, state.best_epoch = learner.weights(), loss, epoch
+    summed, right, said, true = state.sums
+    name = score_name(data.task)
+    state.last_loss = float(summed / plan.steps)
+    metrics = {
+        "loss": round(state.last_loss, 8),
+        name: round(float(2 * right / max(said + true, 1)), 4),
+        "val_loss": round(loss, 6),
+        f"val_{name}": round(score, 4),
+        "learning_rate": one_cycle(state.step - 1, plan.total, plan.rate),
+    }
+    state.sums = np.zeros(4)
+    return {"epoch": epoch, "epochs": plan.epochs, "metrics": metrics}
+
+
+def _try_blends(learner: Learner, data: Data, state: State) -> None:
+    """Try weights between those it began with and the last; they often are better than either."""
+    last = learner.weights()
+    for share in BLENDS if state.first else ():
+        blend = [first + share * (end - first) for first, end in zip(state.first, last, strict=True)]
+        learner.set_weights(blend)
+        loss, score = check(learner, data)
+        if loss < state.best_loss and score >= state.least_score:
+            state.best, state.best_loss = blend, loss
+    learner.set_weights(last)
