@@ -24,7 +24,7 @@ from datasets.counts import recount
 from models import SPLITS, Dataset, Item, ItemLabel, Label, Member, User, db
 
 LABELS = 10
-RARE_ITEMS = 100  # items of each dataset that bear the rare label instead
+RARE_ITEMS = 100  # items of each dataset that bear the rare label alone, and as many that bear none
 BATCH = 10_000
 
 
@@ -67,21 +67,29 @@ def _add_user() -> User:
 
 def _fill(slug: str, size: int, user: User) -> None:
     labels = [*(Label(name=f"label {number:02}") for number in range(LABELS)), Label(name="rare")]
-    dataset = Dataset(slug=slug, name=slug, labels=labels, members=[Member(user=user, role="owner")])
+    members = [Member(user=user, role="owner")]
+    dataset = Dataset(slug=slug, name=slug, task="multi-label", labels=labels, members=members)
     db.session.add(dataset)
     db.session.commit()
     for start in range(0, size, BATCH):
         rows = [_row(dataset, slug, number) for number in range(start, min(start + BATCH, size))]
         ids = list(db.session.scalars(insert(Item).returning(Item.id, sort_by_parameter_order=True), rows))
-        links = [{"item_id": item_id, "label_id": _label_of(labels, item_id, size).id} for item_id in ids]
+        links = [
+            {"item_id": item_id, "label_id": label.id}
+            for item_id in ids
+            for label in _labels_of(labels, item_id, size)
+        ]
         db.session.execute(insert(ItemLabel), links)
         db.session.commit()
     recount(dataset)
     db.session.commit()
 
 
-def _label_of(labels: list[Label], item_id: int, size: int) -> Label:
-    return labels[-1] if item_id % (size // RARE_ITEMS) == 0 else labels[item_id % LABELS]
+def _labels_of(labels: list[Label], item_id: int, size: int) -> set[Label]:
+    """Two labels for nearly every item."""
+    if (place := item_id % (size // RARE_ITEMS)) < 2:
+        return {labels[-1]} if place else set()
+    return {labels[item_id % LABELS], labels[item_id // LABELS % LABELS]}
 
 
 def _row(dataset: Dataset, slug: str, number: int) -> dict:
@@ -120,6 +128,7 @@ def _pages(slug: str, middle: int) -> dict[str, str]:
         "one label": f"/datasets/{slug}/?label=label 07",
         "one label, one split": f"/datasets/{slug}/?label=label 07&split=train",
         "a label of a few items": f"/datasets/{slug}/?label=rare",
+        "the few without a label": f"/datasets/{slug}/?label=",
         "one split, in the middle": f"/datasets/{slug}/?split=test&after={middle}",
         "one item": f"/datasets/{slug}/items/{middle}?label=label 07",
     }

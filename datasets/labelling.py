@@ -86,6 +86,8 @@ def label_files(files: Mapping[str, File], choices: Choices, sent: SentList | No
 
 
 def _find_labels(files: Mapping[str, File], choices: Choices, sent: SentList | None) -> Labelling:
+    if sent is not None and choices.label:
+        raise LabelListRefused("Give either one label for everything or a CSV, not both.")
     if sent is not None:
         return _by_list(files, "", sent.name, sent.content, choices)
     if choices.label or choices.labels_from == "folders":

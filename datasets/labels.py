@@ -129,19 +129,32 @@ def replace(dataset: Dataset, names: dict[int, list[str]]) -> None:
         dataset: whose items they are; ids of other datasets, or of items swept since, are left alone.
         names: {item id: label names}.
     """
-    labels = find_or_create(dataset, {name for each in names.values() for name in each})
+    clean = {name: clean_name(name, "label") for name in {name for each in names.values() for name in each}}
+    labels = find_or_create(dataset, clean.values())
+    ids = {name: labels[clean[name]].id for name in clean}
     for chunk in _chunks(names):
-        theirs = select(Item.id).where(Item.dataset_id == dataset.id, Item.id.in_(chunk))
-        found = list(db.session.scalars(theirs))
-        db.session.execute(delete_rows(ItemLabel).where(ItemLabel.item_id.in_(found)))
-        rows = [
-            {"item_id": item_id, "label_id": labels[name].id}
-            for item_id in found
-            for name in dict.fromkeys(clean_name(name, "label") for name in names[item_id])
-        ]
-        if rows:
-            db.session.execute(insert(ItemLabel), rows)
+        wanted = {item_id: {ids[name] for name in names[item_id]} for item_id in chunk}
+        _replace_some(dataset, wanted)
     db.session.expire_all()
+
+
+def _replace_some(dataset: Dataset, wanted: dict[int, set[int]]) -> None:
+    """Delete and insert only the links in which items ({item id: label ids}) differ from what is wanted."""
+    theirs = select(Item.id).where(Item.dataset_id == dataset.id, Item.id.in_(wanted))
+    missing = {item_id: set(wanted[item_id]) for item_id in db.session.scalars(theirs)}
+    too_many: dict[int, list[int]] = {}
+    links = select(ItemLabel.item_id, ItemLabel.label_id).where(ItemLabel.item_id.in_(missing))
+    for item_id, label_id in db.session.execute(links):
+        if label_id in missing[item_id]:
+            missing[item_id].remove(label_id)
+        else:
+            too_many.setdefault(label_id, []).append(item_id)
+    for label_id, item_ids in too_many.items():
+        chosen = (ItemLabel.label_id == label_id, ItemLabel.item_id.in_(item_ids))
+        db.session.execute(delete_rows(ItemLabel).where(*chosen).execution_options(synchronize_session=False))
+    rows = [{"item_id": item_id, "label_id": label} for item_id, each in missing.items() for label in each]
+    if rows:
+        db.session.execute(insert(ItemLabel), rows)
 
 
 def _chunks(ids: Iterable[int]) -> Iterator[list[int]]:

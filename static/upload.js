@@ -24,7 +24,7 @@ async function add(files, form = part("form")) {
   if (problem) return showProblem(tables[0].path, problem);
   if (zips.length) sendZip(zips[0].file, labelField.value, choices, file, images.length + zips.length > 1);
   if (!images.length) return;
-  if (file) return addListed(images, file, choices);
+  if (file) return addListed(images, file, { ...choices, label });
   enqueue(images.map((image) => ({ ...image, label, way: choices.labels_from ?? "auto" })));
 }
 

@@ -153,6 +153,17 @@ def test_several_labels_for_single_label_images_are_refused_at_once(owner, datas
     assert "multi-label" in answer.json["error"]["message"]
 
 
+def test_one_label_for_everything_and_a_csv_contradict_each_other(owner, dataset):
+    table = b"file,label\n1.png,rose\n"
+    answers = [
+        add_zip(owner, PAIR, list=csv(table), label="daisy"),
+        add(owner, ("1.png", picture(1)), list=csv(table), label="daisy"),
+        send_list(owner, table, "1.png", label="daisy"),
+    ]
+    assert [answer.status_code for answer in answers] == [422] * 3
+    assert "not both" in answers[0].json["error"]["message"]
+
+
 def test_a_csv_beyond_its_limit_is_413(owner, app):
     app.config["PIGEONHOLE"].values["MAX_CSV"] = 20
     assert add_zip(owner, PAIR, list=csv(TAGS)).status_code == 413

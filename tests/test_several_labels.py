@@ -94,6 +94,13 @@ def test_all_of_nothing_is_nothing(owner, items, choice):
     assert "Choose at least one image first." in owner.get(answer.location).text
 
 
+def test_more_than_can_be_done_at_once_is_refused(owner, items, monkeypatch):
+    monkeypatch.setattr("web.pages.items.MAX_AT_ONCE", 4)
+    answer = change(owner, [], "add", label="red", all="1")
+    assert "4 images are the most at once" in owner.get(answer.location).text
+    assert labels_of(items[:1]) == [["rose"]]
+
+
 def test_where_each_image_has_one_label_no_second_is_added(owner, items, dataset):
     dataset.task = "single-label"
     answer = change(owner, items, "add", label="red")

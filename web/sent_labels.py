@@ -92,7 +92,8 @@ def label_images(files: list[FileStorage], choices: Choices) -> Brought:
     if given is not None:
         pairs = zip(names, files, strict=True)
         return Brought([_as_sent(file, name, given.get(name, ())) for name, file in pairs])
-    if choices.label is None and (sent or _say_labels(names)) and choices.labels_from == WAYS[0]:
+    is_said_inside = choices.label is None and choices.labels_from == WAYS[0] and _say_labels(names)
+    if sent or is_said_inside:
         if len(set(names)) < len(names):
             abort(422, "Two files have the same name. Send the folder, or a zip of it.")
         return _bring(

@@ -82,7 +82,7 @@ def add_list(slug: str) -> Response:
     sent = read_list() or abort(422, "Choose a CSV.")
     names = _read_lines(_sent_files("names", "Name the images.")[0])
     try:
-        choices = intake.choices_of(dataset, None, read_options())
+        choices = intake.choices_of(dataset, sent_label(), read_options())
         labelling = label_files({name: File(bytes, 0) for name in names}, choices, sent)
     except LabelListRefused as refused:
         abort(422, str(refused))
