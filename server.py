@@ -24,7 +24,7 @@ import config
 import web
 from datasets import datasets, names
 from datasets.labelling import WAYS
-from jobs import backup, database, doctor, imports, leftovers, local, supervisor, training
+from jobs import backup, database, doctor, imports, leftovers, local, sandbox, supervisor, training
 from learning.package import PackageDamaged
 from models import TASKS, Dataset, Import, ImportFile, Job, User, Version, db, now, prepare_engine
 from serving import classifier, files
@@ -86,6 +86,8 @@ def run(host: str | None = None, port: int | None = None, no_worker: bool = Fals
     address = listening.describe_address(listener)
     click.echo(f"Pigeonhole answers at {address} (Ctrl-C ends it).")
     _print_setup_link(app, address)
+    if settings.own_code:
+        click.echo(sandbox.describe())
     processes = settings.web_processes or supervisor.count_cores()
     serve = partial(listening.serve, app, listener, processes, settings.web_threads)
     sys.exit(supervisor.run_web(serve, not no_worker, _end_by_signal()))

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from flask import current_app
 from sqlalchemy import select, text
 
 from datasets import storage
 from datasets.sweep import find_orphans
-from jobs import database, leftovers, training
+from jobs import database, leftovers, sandbox, training
 from learning.package import NetworkClassifier, PackageDamaged, load_package
 from learning.proof import TOLERANCE, read_golden
 from models import Item, Version, db
@@ -27,7 +28,14 @@ class Finding:
 
 def check() -> Iterator[Finding]:
     """Check everything, a finding at a time. Nothing is changed."""
-    for check_one in (check_database, check_images, check_versions, check_leftovers, check_disk):
+    for check_one in (
+        check_database,
+        check_images,
+        check_versions,
+        check_leftovers,
+        check_disk,
+        check_sandbox,
+    ):
         db.session.rollback()
         db.session.connection(execution_options={"is_reading": True})  # it takes long, and locks nobody out
         yield from check_one()
@@ -115,3 +123,10 @@ def check_disk() -> Iterator[Finding]:
     free = storage.free_space_left()
     if free is not None:
         yield Finding("ok", f"{free / 1e9:,.1f} GB of disk are free.")
+
+
+def check_sandbox() -> Iterator[Finding]:
+    """Name the sandbox; where own code is allowed and there is none, that is a problem."""
+    is_wanted = current_app.config["PIGEONHOLE"].own_code
+    level = "ok" if sandbox.probe() else "problem" if is_wanted else "warning"
+    yield Finding(level, sandbox.describe())

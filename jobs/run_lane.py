@@ -37,8 +37,9 @@ def do_run(claim: queue.Claim, is_ending: Callable[[], bool]) -> None:
     if runs.is_alive(folder):
         reason = _watch(claim, run_id, folder, None, is_ending)
     elif not _is_complete(folder) and (not claim.is_taken_over or runs.read_result(folder)):
-        process = trainers.start_run(folder)
-        reason = _watch(claim, run_id, folder, process, is_ending)
+        reason = trainers.refusal(folder)
+        process = None if reason else trainers.start_run(folder)
+        reason = reason or _watch(claim, run_id, folder, process, is_ending)
     if is_ending() and not _is_complete(folder):
         queue.put_back(claim)
         db.session.commit()

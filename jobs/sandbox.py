@@ -108,7 +108,7 @@ def describe() -> str:
     found = probe()
     if found is None:
         return f"There is no sandbox for own code, so none is run. {why_none()}"
-    return f"Own code and uploaded models run in {found.words}. {why_none()}".strip()
+    return f"Own code and uploaded models run in a sandbox: {found.words}. {why_none()}".strip()
 
 
 @cache

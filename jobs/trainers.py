@@ -13,6 +13,7 @@ from flask import current_app
 from jobs import keeper, lifeline, memory, runs, sandbox
 
 ROOT = Path(__file__).parents[1]
+OWN_CODE_OFF = "Own code is switched off on this server. An administrator can turn it on (own_code)."
 ENDING_SECONDS = 10  # from the request to end to the end
 
 # What a trainer may know of our environment: where things are, never a secret.
@@ -49,6 +50,14 @@ def start_run(folder: Path) -> subprocess.Popen:
     settings = current_app.config["PIGEONHOLE"]
     bounds = keeper.Bounds(settings.sandbox_memory, settings.sandbox_disk)
     return start([str(folder), bounds.to_json()], folder / "log.txt", keeper.PROGRAM)
+
+
+def refusal(folder: Path) -> str | None:
+    """Why a run may not be trained here, whoever started it when; None where it may."""
+    is_own_code = runs.read_settings(folder)["recipe"] == "custom"
+    if is_own_code and not current_app.config["PIGEONHOLE"].own_code:
+        return OWN_CODE_OFF
+    return None
 
 
 def is_enclosed(folder: Path) -> bool:

@@ -11,6 +11,7 @@ from web.work import percent as share
 PHASES = {
     "checking": "Checking what was given",
     "loading": "Loading the network",
+    "reading": "Reading the images",
     "embedding": "Getting to know the images",
     "solving": "Learning what tells the labels apart",
     "finding": "Finding how fast to learn",

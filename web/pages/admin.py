@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
+from jobs import sandbox
 from models import Invitation, User, db
 from web import auth, invitations
 from web.access import require_admin
@@ -29,6 +30,8 @@ def _page(form: InvitationForm | None = None, link: str | None = None, link_name
         form=form or InvitationForm(formdata=None),
         link=link,
         link_name=link_name,
+        may_own_code=current_app.config["PIGEONHOLE"].own_code,
+        sandbox_words=sandbox.describe(),
     )
 
 

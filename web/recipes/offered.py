@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from web.recipes import fine_tune, quick, uploaded
+from web.recipes import custom, fine_tune, quick, uploaded
 
-RECIPES: dict[str, ModuleType] = {"quick": quick, "fine-tune": fine_tune, "uploaded": uploaded}
+RECIPES: dict[str, ModuleType] = {
+    "quick": quick,
+    "fine-tune": fine_tune,
+    "custom": custom,
+    "uploaded": uploaded,
+}
