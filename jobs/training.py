@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from sqlalchemy.exc import IntegrityError
 from datasets.freeze import freeze
 from jobs import queue, runs, uploaded
 from learning.package import read_spec
-from models import Dataset, Run, User, Version, db
+from models import TASKS, Dataset, Run, User, Version, db
 
 SEED = 1
+MULTI_LABEL = TASKS[1]
 
 
 class NotTrainable(ValueError):
@@ -31,11 +33,12 @@ def start_run(
     """Freeze the dataset into a run folder and put the run into the queue.
 
     Raises:
-        NotTrainable: fewer than two labels have images, or a label has fewer than two.
+        NotTrainable: fewer than two labels have images, or a label has fewer than two; of a multi-label
+            dataset, no label is one that several images have and another lacks.
         ModelRefused: of recipe `uploaded`; as `uploaded.choose`.
     """
     labels, items = freeze(dataset)
-    _check_trainable(labels, items)
+    _check_trainable(dataset.task, labels, items)
     chosen = {**_frame(dataset), "recipe": recipe, "backbone": backbone, **(settings or {})}
     if recipe == "uploaded":
         upload = chosen["model"]
@@ -70,12 +73,14 @@ def _frame(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _check_trainable(labels: list[str], items: list[dict]) -> None:
-    counts = dict.fromkeys(labels, 0)
-    for item in items:
-        for label in item["labels"]:
-            counts[label] += 1
+def _check_trainable(task: str, labels: list[str], items: list[dict]) -> None:
+    counts = Counter(dict.fromkeys(labels, 0))
+    counts.update(label for item in items for label in item["labels"])
     used = {label: count for label, count in counts.items() if count}
+    if task == MULTI_LABEL:
+        if not any(2 <= count < len(items) for count in used.values()):
+            raise NotTrainable("Training needs a label that at least two images have and another lacks.")
+        return
     if len(used) < 2:
         has = f"only “{next(iter(used))}” has any" if used else "no image has one yet"
         raise NotTrainable(f"Training needs images of at least two labels; {has}.")
@@ -105,7 +110,7 @@ def settle_run(run: Run) -> Version | None:
     """Make the version of a run whose head is solved, or bring it up to date; None while there is none.
 
     Numbers are 1, 2, 3 … in a dataset. The first version becomes live, and a later one when it is at least
-    as accurate, leave-one-out, as the live one.
+    as good as the live one.
     """
     result = runs.read_result(folder_of(run))
     if not result or result["state"] != "finished":
@@ -143,12 +148,29 @@ def _next_number(dataset_id: int) -> int:
 def _make_live_if_better(version: Version) -> None:
     dataset = db.session.get(Dataset, version.dataset_id)
     live = find_version(dataset, dataset.live_version)
-    if live is None or _accuracy(version) >= _accuracy(live):
+    if live is None or is_as_good(version.metrics, live.metrics):
         dataset.live_version = version.number
 
 
-def _accuracy(version: Version) -> float:
-    return version.metrics["leave_one_out"]["accuracy"]
+def is_as_good(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    """Whether a new version's figures are at least those of an old one.
+
+    Both are measured alike where that can be: by what both scores are by, else on the test split, else score
+    against score. A version of another task is not compared: the dataset's task was changed for a reason.
+    """
+    first, second = _score(new), _score(old)
+    if first["name"] != second["name"]:
+        return True
+    if first["by"] != second["by"] and new.get("test") and old.get("test"):
+        return new["test"][first["name"]] >= old["test"][first["name"]]
+    return first["value"] >= second["value"]
+
+
+def _score(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the score; versions of before there were several recipes have their accuracy alone."""
+    left_out = metrics.get("leave_one_out") or {}
+    plain = {"name": "accuracy", "value": left_out.get("accuracy", 0.0), "by": "leave_one_out"}
+    return metrics.get("score") or plain
 
 
 def find_version(dataset: Dataset, number: int | None) -> Version | None:

@@ -88,5 +88,5 @@ class Work:
             "is_exported": is_exported,
         }
         self.write_result(result)
-        told = {key: result.get(key) for key in ("accuracy", "interval", "seconds")}
+        told = {key: result.get(key) for key in ("score", "accuracy", "interval", "seconds")}
         self.report("packaging", 1, 1, **told)
