@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from learning.calibration import decide
+
 LEVEL = 0.05  # a difference that chance brings less often than this is called real
 
 
@@ -49,9 +51,7 @@ def is_right(task: str, item: Mapping[str, Any], labels: list[str], thresholds: 
         thresholds: of a multi-label version, one a label; 0.5 where there are none.
     """
     probabilities = np.asarray(item["probabilities"], dtype=np.float64)
-    if task == "single-label":
-        return [labels[int(probabilities.argmax())]] == list(item["labels"])
-    decided = probabilities >= (np.asarray(thresholds) if thresholds else 0.5)
+    decided = decide(task, probabilities, thresholds or ())
     return {label for label, is_said in zip(labels, decided, strict=True) if is_said} == set(item["labels"])
 
 

@@ -17,6 +17,7 @@ PAGES = [
     "/",
     "/account",
     "/admin",
+    "/queue",
     "/datasets/new",
     "/datasets/flowers/",
     "/datasets/flowers/?label=rose&split=test",
