@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from random import Random
 
 import pytest
 
@@ -168,3 +170,13 @@ def test_a_bad_labelme_file_refuses_its_image_alone(content):
 
 def test_json_files_without_flags_do_not_hide_the_folders():
     assert label(files("cat/1.jpg", **{"cat/1__json": flags()})).labels["cat/1.jpg"] == ("cat",)
+
+
+def test_a_damaged_list_is_read_or_refused_and_nothing_else():
+    random = Random(1)
+    for good in (TAGS, b'file,label\n"1.jpg",cat|dog\n2.jpg,"a ""b"""\n'):
+        for _ in range(200):
+            damaged = bytearray(good)
+            damaged[random.randrange(len(good))] ^= 1 << random.randrange(8)
+            with suppress(LabelListRefused):
+                assert read_label_list(bytes(damaged), task="multi-label").rows is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from hashlib import sha256
@@ -12,7 +13,7 @@ import pytest
 from datasets import intake
 from datasets.freeze import freeze
 from datasets.label_lists import LabelListRefused, read_label_list
-from datasets.manifest import ManifestRefused, Shares, freeze_named, read_path
+from datasets.manifest import ManifestRefused, Shares, add_arguments, freeze_named, read_chosen, read_path
 from models import db
 from tests import corpus
 from tests.test_hostile_zips import import_zip
@@ -157,3 +158,60 @@ def test_the_trainer_needs_neither_tables_nor_flask_to_read_a_path():
     command = [sys.executable, "-c", script]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "set()"
+
+
+TAGS = b"name,cat,dog\n00.jpg,1,0\n01.jpg,1,1\n02.jpg,0,0\ngone.jpg,1,1\n"
+
+
+@pytest.fixture
+def tags(tmp_path):
+    path = tmp_path / "tags.csv"
+    path.write_bytes(TAGS)
+    return path
+
+
+def test_a_csv_beside_a_zip_gives_several_labels_and_none(zip_path, tags):
+    labels, lines = read_path(zip_path, Shares(), labels_path=tags, task="multi-label")
+    assert labels == ["cat", "dog"]
+    assert {line["name"]: line["labels"] for line in lines} == {
+        **{"cat/01.jpg": ["cat", "dog"], "dog/00.jpg": ["cat"], "dog/02.jpg": []}
+    }
+
+
+def test_a_csv_inside_a_folder_gives_the_same_as_beside_it(folder, tags):
+    beside = read_path(folder, Shares(), labels_path=tags, task="multi-label")
+    (folder / "data.csv").write_bytes(TAGS)
+    assert read_path(folder, Shares(), task="multi-label") == beside
+    assert read_path(folder / "data.csv", Shares(), task="multi-label") == beside
+
+
+def test_folders_can_be_labels_although_a_csv_lies_there(folder):
+    (folder / "data.csv").write_bytes(TAGS)
+    assert len(read_path(folder, Shares(), labels_from="folders")[1]) == 40
+
+
+def test_what_a_list_leaves_out_is_logged_by_name(zip_path, tags, caplog):
+    read_path(zip_path, Shares(), labels_path=tags, task="multi-label")
+    assert "Row 5 of tags.csv names gone.jpg" in caplog.text
+    assert "… and 18 more." in caplog.text
+
+
+def test_several_labels_need_the_task_for_them(zip_path, tags):
+    with pytest.raises(ManifestRefused, match=r"cat/01.jpg bears cat, dog. Train with --task multi-label"):
+        read_path(zip_path, Shares(), labels_path=tags)
+
+
+def test_rare_labels_are_left_out_of_a_manifest(zip_path, tags):
+    labels, lines = read_path(zip_path, Shares(), labels_path=tags, task="multi-label", min_items=2)
+    assert (labels, len(lines)) == (["cat"], 3)
+
+
+def test_a_dataset_of_the_instance_has_a_task_of_its_own(dataset, settings, zip_path):
+    dataset.task = "multi-label"
+    import_zip(dataset, settings, zip_path.read_bytes())
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--dataset")
+    add_arguments(parser)
+    assert read_chosen(parser.parse_args(["--dataset", "flowers"]), settings)[2] == "multi-label"
+    with pytest.raises(ManifestRefused, match="is a multi-label dataset"):
+        read_chosen(parser.parse_args(["--dataset", "flowers", "--task", "single-label"]), settings)
