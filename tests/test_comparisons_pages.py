@@ -109,3 +109,9 @@ def test_a_viewer_may_compare_and_a_stranger_finds_nothing(client, sign_in, bob,
     assert client.get(f"{COMPARE}?version=1&version=2").status_code == 200
     sign_in(client, charlie)
     assert client.get(f"{COMPARE}?version=1&version=2").status_code == 404
+
+
+def test_a_long_setting_is_shown_short_and_still_told_apart():
+    one, other = comparing.as_text("a" * 5_000), comparing.as_text("b" * 5_000)
+    assert one.startswith("5,000 characters")
+    assert one != other

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
 
 from jobs import runs, training
 from learning.comparison import Comparison, compare, is_right
+from learning.options import OPTIONS
 from learning.package import PackageDamaged, read_spec
 from models import Run, Version
 from web.formats import count, percent
 
 # What a run's settings say of the machine and not of the training.
 OF_THE_MACHINE = ("backbones", "embeddings", "dataset", "weights", "runs")
+LONGEST = 200  # characters of a setting that are shown
 BLOCKS = {"test": "Untouched test", "validation": "Validation", "leave_one_out": "Leave-one-out"}
 # figure of a block -> what it is called; shares of 0 to 1 but for the log-loss
 FIGURES = {
@@ -122,7 +125,9 @@ def _learnt_from(version: Version) -> dict[str, Any]:
 
 
 def as_words(name: str) -> str:
-    """A setting's or figure's name as a person reads it."""
+    """A setting's name as a person reads it."""
+    if name in OPTIONS:
+        return OPTIONS[name].title
     return name.replace("_", " ").capitalize()
 
 
@@ -132,6 +137,8 @@ def as_text(value: Any) -> str:
         return "yes" if value else "no"
     if value is None:
         return "–"
+    if len(str(value)) > LONGEST:  # such as own code: told apart by its hash
+        return f"{len(str(value)):,} characters ({hashlib.sha256(str(value).encode()).hexdigest()[:8]})"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
