@@ -14,13 +14,13 @@ LONGEST_LABEL = 100  # characters
 SCALINGS = {
     "0-255": "0 to 255, as they are",
     "0-1": "0 to 1: divided by 255",
-    "-1-1": "−1 to 1: divided by 127.5, less 1",
+    "tf": "−1 to 1: divided by 127.5, less 1 (“tf”)",
     "torch": "ImageNet mean and deviation, RGB (“torch”)",
     "caffe": "ImageNet mean taken off, BGR (“caffe”: VGG16, ResNet50)",
 }
 AUTO = "auto"
-TEACHABLE_MACHINE_SCALING = "-1-1"
-ANEW = "Save the model anew with model.save()."
+TEACHABLE_MACHINE_SCALING = "tf"
+ANEW = 'Save the model anew, as model.save("name.keras").'
 PLAIN = "Send a plain network."
 SMALLER = "Send a smaller model."
 _NUMBERED = re.compile(r"([0-9]{1,6})[ \t]+(\S.*)")

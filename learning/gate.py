@@ -54,7 +54,7 @@ def take(path: str | Path, sent_name: str, folder: str | Path) -> Facts:
         _clear(folder)
         raise ModelRefused(
             "model_damaged",
-            f"{sent_name}: the file is damaged ({type(error).__name__}). Save the model anew.",
+            f"{sent_name}: the file is damaged ({type(error).__name__}). {ANEW}",
         ) from error
     except MemoryError as error:
         _clear(folder)

@@ -155,7 +155,5 @@ def open_for_reading(path: Path, file: str) -> h5py.File:
     """
     with path.open("rb") as opened:
         if opened.read(len(SIGNATURE)) != SIGNATURE:
-            raise ModelRefused(
-                "weights_damaged", f"{file}: its weights are missing or damaged. Save it anew."
-            )
+            raise ModelRefused("weights_damaged", f"{file}: its weights are missing or damaged. {ANEW}")
     return h5py.File(path, "r")

@@ -11,7 +11,7 @@ TORCH_MEAN, TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red
 GREY = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow's convert("L")
 SMALLEST = 1e-7  # a probability below this counts as this: what float32 keeps of the rest is noise
-LINEAR = {"0-255": (1.0, 0.0), "0-1": (1 / 255, 0.0), "-1-1": (1 / 127.5, -1.0)}
+LINEAR = {"0-255": (1.0, 0.0), "0-1": (1 / 255, 0.0), "tf": (1 / 127.5, -1.0)}
 
 
 def wrap(network: KerasModel, *, size: int, scaling: str, ending: str, labels: int, task: str) -> KerasModel:

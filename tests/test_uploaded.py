@@ -109,7 +109,7 @@ def through(channels, outputs, **more):
 
 pixels = np.random.default_rng(1).integers(0, 256, (1, 8, 8, 3)).astype("float32")
 told = {}
-wanted = {"0-255": pixels, "0-1": pixels / 255, "-1-1": pixels / 127.5 - 1}
+wanted = {"0-255": pixels, "0-1": pixels / 255, "tf": pixels / 127.5 - 1}
 wanted |= {mode: preprocess_input(pixels.copy(), mode=mode) for mode in ("torch", "caffe")}
 for scaling, right in wanted.items():
     given = np.asarray(through(3, None, scaling=scaling)([pixels]))
