@@ -62,6 +62,12 @@ class Package:
         return answers_with(self.spec)
 
     @property
+    def thresholds(self) -> dict[str, float] | None:
+        """From which probability on each label is said; None of a single-label task."""
+        limits = self.calibration.thresholds
+        return dict(zip(self.labels, limits, strict=True)) if limits else None
+
+    @property
     def network_sha256(self) -> str:
         """What the bytes of model.tflite must hash to, in a package that answers with it."""
         return self.spec["files"][NETWORK_FILE]
@@ -69,6 +75,22 @@ class Package:
     def probabilities(self, embedding: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, float64 (labels,), of an embedding, float32 (embedding size,)."""
         return self.calibration.probabilities(embedding.astype(np.float64) @ self.weights + self.bias)
+
+
+def put_in_order(
+    labels: list[str], calibrated: Calibration, probabilities: np.ndarray
+) -> tuple[tuple[str, ...], tuple[tuple[str, float], ...]]:
+    """Return the labels that are said, likeliest first, and every (label, probability), highest first.
+
+    Of a single-label task one label is said, of a multi-label one those at or above their thresholds.
+
+    Args:
+        probabilities: float64 (labels,).
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    is_said = calibrated.decide(probabilities)
+    pairs = tuple((labels[index], float(probabilities[index])) for index in order)
+    return tuple(labels[index] for index in order if is_said[index]), pairs
 
 
 def answers_with(spec: dict[str, Any]) -> str:

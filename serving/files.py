@@ -8,21 +8,23 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from learning.package import NetworkClassifier
+from learning.package import NetworkClassifier, put_in_order
 from models import Version
-from serving.prediction import predict
+from serving.prediction import Answer, predict
 from utils import ImageRefused, center_crop, is_allowed_file, open_image
 
-Pairs = list[tuple[str, float]]  # (label, probability), highest first
+Pairs = tuple[tuple[str, float], ...]  # (label, probability), highest first
+Said = tuple[tuple[str, ...], Pairs]  # the labels that are said, likeliest first, and all pairs
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
 class FileAnswer:
-    """What was said of one file: pairs of label and probability, or why it was refused."""
+    """What was said of one file: the labels, and pairs of label and probability; or why it was refused."""
 
     path: Path
-    pairs: Pairs
+    labels: tuple[str, ...] = ()
+    pairs: Pairs = ()
     refusal: str | None = None
 
     def as_json(self) -> dict:
@@ -30,14 +32,16 @@ class FileAnswer:
         if self.refusal:
             return {"file": str(self.path), "error": self.refusal}
         pairs = [{"label": label, "probability": p} for label, p in self.pairs]
-        return {"file": str(self.path), "label": self.pairs[0][0], "probabilities": pairs}
+        label = self.labels[0] if self.labels else None
+        return {"file": str(self.path), "label": label, "labels": list(self.labels), "probabilities": pairs}
 
     def as_line(self) -> str:
         """The answer as a line for a person."""
         if self.refusal:
             return f"{self.path}: {self.refusal}"
-        label, probability = self.pairs[0]
-        return f"{self.path}: {label} {100 * probability:.1f} %"
+        known = dict(self.pairs)
+        words = [f"{label} {100 * known[label]:.1f} %" for label in self.labels]
+        return f"{self.path}: {', '.join(words) or 'none of the labels'}"
 
 
 def find_images(paths: Iterable[Path]) -> Iterator[Path]:
@@ -50,7 +54,7 @@ def find_images(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def by_package(folder: Path) -> Callable[[Path], Pairs]:
+def by_package(folder: Path) -> Callable[[Path], Said]:
     """Return what answers a file from a package alone, without a database.
 
     Raises:
@@ -59,42 +63,48 @@ def by_package(folder: Path) -> Callable[[Path], Pairs]:
     return partial(_ask_package, NetworkClassifier(folder))
 
 
-def by_version(version: Version) -> Callable[[Path], Pairs]:
+def by_version(version: Version) -> Callable[[Path], Said]:
     """Return what answers a file from a version of this instance; nothing is stored."""
-    return lambda path: list(predict(version, path.read_bytes()).probabilities)
+    return lambda path: _tell(predict(version, path.read_bytes()))
 
 
-def answer_all(paths: Iterable[Path], ask: Callable[[Path], Pairs]) -> Iterator[FileAnswer]:
+def _tell(answer: Answer) -> Said:
+    return answer.labels, answer.probabilities
+
+
+def answer_all(paths: Iterable[Path], ask: Callable[[Path], Said]) -> Iterator[FileAnswer]:
     """Answer every file; one that cannot be read never stops the others."""
     for path in paths:
         try:
-            yield FileAnswer(path, ask(path))
+            yield FileAnswer(path, *ask(path))
         except ImageRefused as refused:
-            yield FileAnswer(path, [], str(refused))
+            yield FileAnswer(path, refusal=str(refused))
         except OSError as error:
-            yield FileAnswer(path, [], f"The file cannot be read ({error.strerror}).")
+            yield FileAnswer(path, refusal=f"The file cannot be read ({error.strerror}).")
 
 
 def write_csv(path: Path, answers: list[FileAnswer]) -> None:
-    """Write a row for each file: its label, how probable it is, then every label's probability."""
+    """Write a row for each file: its label, how probable it is, then every label's probability.
+
+    Several labels stand in one cell with | between them, and the probability is that of the first.
+    """
     labels = sorted({label for answer in answers for label, _ in answer.pairs})
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "label", "probability", "error", *map(_inert, labels)])
         for answer in answers:
-            label, probability = answer.pairs[0] if answer.pairs else ("", "")
             known = dict(answer.pairs)
+            label, probability = "|".join(answer.labels), known.get(next(iter(answer.labels), None), "")
             figures = [known.get(name, "") for name in labels]
             writer.writerow(
                 [_inert(str(answer.path)), _inert(label), probability, answer.refusal or "", *figures]
             )
 
 
-def _ask_package(classifier: NetworkClassifier, path: Path) -> Pairs:
+def _ask_package(classifier: NetworkClassifier, path: Path) -> Said:
     pixels = center_crop(open_image(path), classifier.spec["input_size"])
     probabilities = classifier.probabilities(pixels)
-    pairs = zip(classifier.spec["labels"], map(float, probabilities), strict=True)
-    return sorted(pairs, key=lambda pair: -pair[1])
+    return put_in_order(classifier.spec["labels"], classifier.calibration, probabilities)
 
 
 def _inert(value: str) -> str:

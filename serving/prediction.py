@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-import numpy as np
 from sqlalchemy import insert
 
 from datasets import storage
-from learning.package import Package
+from learning.package import put_in_order
 from models import Prediction, Version, db
 from serving import classifier
 from utils import EXTENSION_OF_FORMAT, center_crop, generate_random_name, open_image, upright_size
@@ -22,7 +21,8 @@ class Answer:
     """What one version says of one image.
 
     `probabilities` are (label, calibrated probability) pairs, highest first. `labels` holds the likeliest
-    label of a single-label version, and every label above its own threshold of a multi-label one.
+    label of a single-label version, and every label at or above its own threshold of a multi-label one,
+    likeliest first; only the latter has `thresholds`, by label.
     """
 
     prediction: str
@@ -38,6 +38,7 @@ class Answer:
     decode_milliseconds: float
     network_milliseconds: float
     total_milliseconds: float
+    thresholds: dict[str, float] | None = None
     rejected: bool = False
     reason: str | None = None
 
@@ -51,7 +52,7 @@ class Answer:
             "labels": list(self.labels),
             "rejected": self.rejected,
             "reason": self.reason,
-            "probabilities": [{"label": label, "probability": p} for label, p in self.probabilities],
+            "probabilities": [self._entry(label, p) for label, p in self.probabilities],
             "image": {"url": f"/images/{self.filename}", "width": self.width, "height": self.height},
             "milliseconds": {
                 "decode": round(self.decode_milliseconds, 1),
@@ -59,6 +60,10 @@ class Answer:
                 "total": round(self.total_milliseconds, 1),
             },
         }
+
+    def _entry(self, label: str, probability: float) -> dict:
+        entry = {"label": label, "probability": probability}
+        return entry if self.thresholds is None else {**entry, "threshold": self.thresholds[label]}
 
 
 def predict(version: Version, content: bytes) -> Answer:
@@ -76,15 +81,16 @@ def predict(version: Version, content: bytes) -> Answer:
         extension, (width, height) = EXTENSION_OF_FORMAT[image.format], upright_size(image)
         pixels = center_crop(image, engine.package.input_size)
         decoded = time.perf_counter()
-        pairs = _sorted_pairs(engine, pixels)
+        probabilities = engine.probabilities(pixels)
     end = time.perf_counter()
+    labels, pairs = put_in_order(engine.package.labels, engine.package.calibration, probabilities)
     return Answer(
         prediction=f"pr_{generate_random_name()}",
         dataset=version.dataset.slug,
         dataset_id=version.dataset_id,
         version=version.number,
         version_id=version.id,
-        labels=_chosen(engine.package, pairs),
+        labels=labels,
         probabilities=pairs,
         filename=generate_random_name(extension),
         width=width,
@@ -92,19 +98,8 @@ def predict(version: Version, content: bytes) -> Answer:
         decode_milliseconds=1000 * (decoded - start),
         network_milliseconds=1000 * (end - decoded),
         total_milliseconds=1000 * (end - start),
+        thresholds=engine.package.thresholds,
     )
-
-
-def _sorted_pairs(engine: classifier.Classifier, pixels: np.ndarray) -> tuple[tuple[str, float], ...]:
-    pairs = zip(engine.package.labels, engine.probabilities(pixels).tolist(), strict=True)
-    return tuple(sorted(pairs, key=lambda pair: -pair[1]))
-
-
-def _chosen(package: Package, pairs: tuple[tuple[str, float], ...]) -> tuple[str, ...]:
-    if package.task == "single-label":
-        return (pairs[0][0],)
-    thresholds = dict(zip(package.labels, package.thresholds, strict=True))
-    return tuple(label for label, probability in pairs if probability >= thresholds[label])
 
 
 def keep(answer: Answer, content: bytes, sent_name: str, user_id: int | None) -> None:

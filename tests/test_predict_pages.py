@@ -12,7 +12,7 @@ from datasets import datasets
 from models import Dataset, Member, Prediction, db
 from serving import prediction
 from tests.trained import COLOURS, as_bytes, make_photo
-from web.pages.predict import describe
+from web.pages.predict import describe, name_perhaps
 
 ADDRESS = "/datasets/flowers/predict"
 RED = as_bytes(make_photo(COLOURS["red"], seed=7))
@@ -152,3 +152,38 @@ def test_words_say_how_sure_it_is(shares, words):
     label = next(iter(shares))
     pairs = [{"label": name, "probability": share} for name, share in shares.items()]
     assert describe({"label": label, "labels": [label], "probabilities": pairs}) == words
+
+
+def tags(said: list[str], **entries: tuple[float, float]) -> dict:
+    """An answer of several labels: label=(probability, threshold)."""
+    listed = [{"label": name, "probability": p, "threshold": t} for name, (p, t) in entries.items()]
+    return {"label": said[0] if said else None, "labels": said, "probabilities": listed}
+
+
+def test_several_labels_are_said_together_and_what_nearly_fits_as_a_perhaps():
+    answer = tags(["beach", "sea"], beach=(0.9, 0.5), sea=(0.7, 0.4), ship=(0.3, 0.5), dock=(0.1, 0.5))
+    assert describe(answer) == ("This shows ", ["beach", "sea"], ".")
+    assert [entry["label"] for entry in name_perhaps(answer)] == ["ship"]
+
+
+def test_none_of_several_labels_is_said_in_words():
+    answer = tags([], ship=(0.1, 0.5), dock=(0.01, 0.5))
+    assert describe(answer)[1] == []
+    assert name_perhaps(answer) == []
+
+
+def test_an_answer_of_one_label_has_no_perhaps():
+    pairs = [{"label": "a", "probability": 0.9}, {"label": "b", "probability": 0.1}]
+    assert name_perhaps({"label": "a", "labels": ["a"], "probabilities": pairs}) == []
+
+
+@pytest.mark.trainer
+def test_a_multi_label_answer_shows_the_threshold_of_each_label(
+    app, client, sign_in, alice, dataset, trained, tmp_path
+):
+    trained.as_tags(tmp_path / "package").install(app, dataset)
+    browser = sign_in(client, alice)
+    page = browser.get(ask(browser)).text
+    assert "None of the labels fits well enough" in page
+    assert "Said from" in page
+    assert "99.9 %" in page

@@ -64,6 +64,15 @@ def kinds(tmp_path):
     return files
 
 
+@pytest.fixture(params=["a head", "a whole network", "several labels"])
+def trained(request, trained, tmp_path):
+    """Every kind of version: what answers, and how many labels an image may have."""
+    if request.param == "a head":
+        return trained
+    make = trained.as_network if request.param == "a whole network" else trained.as_tags
+    return make(tmp_path / "package")
+
+
 @pytest.fixture
 def by_package(trained, kinds):
     """What the whole network in the package says, with nothing else beside it."""

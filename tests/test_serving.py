@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from models import db
+from models import Dataset, Version, db
 from serving import classifier, prediction, warmup
 from tests.trained import COLOURS, ROOT, as_bytes, make_photo
 from utils import ImageRefused
@@ -119,3 +119,54 @@ print([name for name in ("tensorflow", "keras", "sklearn") if name in sys.module
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_whole_network_answers_without_a_backbone(app, dataset, trained, tmp_path):
+    version = trained.as_network(tmp_path / "package").install(app, dataset)
+    for file in app.config["PIGEONHOLE"].folder("backbones").glob("*.tflite"):
+        file.unlink()
+    assert prediction.predict(version, as_bytes(make_photo(COLOURS["red"], seed=1))).labels == ("red",)
+
+
+@pytest.mark.parametrize("damage", ["gone", "one bit flipped"])
+def test_a_damaged_network_makes_the_version_unusable(app, dataset, trained, tmp_path, damage):
+    version = trained.as_network(tmp_path / "package").install(app, dataset)
+    path = app.config["PIGEONHOLE"].folder("runs") / version.run.folder / "package" / "model.tflite"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(content)
+    with pytest.raises(classifier.VersionUnusable, match="damaged"):
+        prediction.predict(version, as_bytes(make_photo(COLOURS["red"], seed=1)))
+
+
+def test_no_more_interpreters_are_warmed_than_are_kept(app, alice, trained, tmp_path):
+    whole = trained.as_network(tmp_path / "package")
+    for place in range(classifier.INTERPRETERS_KEPT + 2):
+        whole.install(app, Dataset(slug=f"set-{place}", name=f"Set {place}"))
+    classifier.forget()
+    warmup.forget()
+    warmup.warm_up()
+    assert classifier._open_line.cache_info().misses == classifier.INTERPRETERS_KEPT
+    newest = db.session.scalar(db.select(Version).order_by(Version.id.desc()).limit(1))
+    classifier.find(newest)
+    assert classifier._open_line.cache_info().misses == classifier.INTERPRETERS_KEPT
+
+
+def test_a_multi_label_version_says_every_label_from_its_own_threshold_on(app, dataset, trained, tmp_path):
+    version = trained.as_tags(tmp_path / "package").install(app, dataset)
+    answer = prediction.predict(version, as_bytes(make_photo(COLOURS["blue"], seed=3))).as_json()
+    limits = {entry["label"]: entry["threshold"] for entry in answer["probabilities"]}
+    assert limits == {"blue": 0.2, "green": 0.5, "red": 0.999}
+    said = [one["label"] for one in answer["probabilities"] if one["probability"] >= one["threshold"]]
+    assert answer["labels"] == said == ["blue"]
+    assert answer["label"] == "blue"
+
+
+def test_none_of_the_labels_is_an_answer(app, dataset, trained, tmp_path):
+    version = trained.as_tags(tmp_path / "package").install(app, dataset)
+    answer = prediction.predict(version, as_bytes(make_photo(COLOURS["red"], seed=3))).as_json()
+    assert answer["label"] is None
+    assert answer["labels"] == []
+    assert answer["rejected"] is False

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from learning.package import read_spec, write_spec
 from models import Dataset, Run, Version, db
 from utils import ORIENTATION_TAG, generate_random_name
 
@@ -27,6 +28,26 @@ class Trained:
 
     package: Path
     backbones: Path
+
+    def as_network(self, folder: Path) -> Trained:
+        """The same version as a package that answers with its whole network and has no head."""
+        found = self._copied(folder, answers_with="network", backbone=None)
+        (found.package / "head.npz").unlink()
+        return found
+
+    def as_tags(self, folder: Path) -> Trained:
+        """The same network as a multi-label version: “blue” is said readily, “red” hardly ever."""
+        limits = {"blue": 0.2, "green": 0.5, "red": 0.999}
+        calibration = {"scales": [8.0] * 3, "offsets": [-4.0] * 3, "thresholds": list(limits.values())}
+        block = {"items": 3, "micro_f1": 0.9, "interval": [0.8, 1.0]}
+        score = {"name": "micro_f1", "value": 0.9, "interval": [0.8, 1.0], "by": "leave_one_out"}
+        metrics = {"task": "multi-label", "score": score, "leave_one_out": block, "test": None}
+        return self._copied(folder, task="multi-label", metrics=metrics, **calibration)
+
+    def _copied(self, folder: Path, **changes) -> Trained:
+        package = Path(shutil.copytree(self.package, folder))
+        write_spec(package, read_spec(package) | changes)
+        return Trained(package, self.backbones)
 
     def install(self, app, dataset: Dataset, is_live: bool = True) -> Version:
         """Give `dataset` this package as its next version, as the worker would."""

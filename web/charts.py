@@ -42,15 +42,14 @@ def probability_bars(probabilities: Sequence[dict]) -> str:
     """Horizontal bars of every label's probability, highest first, with values on hover.
 
     Args:
-        probabilities: `{"label": str, "probability": 0 to 1}` each, as an answer holds them.
+        probabilities: `{"label": str, "probability": 0 to 1}` each, as an answer holds them; where several
+            labels may fit, with the `threshold` that is marked and from which on a label is said.
 
     Returns:
         The chart as JSON text for `charts/chart.html`.
     """
     ordered = sorted(probabilities, key=lambda entry: -entry["probability"])
-    labels = [entry["label"] for entry in ordered]
-    shares = [float(entry["probability"]) for entry in ordered]
-    return as_json(lambda palette: _bars(labels, shares, palette))
+    return as_json(lambda palette: _bars(ordered, palette))
 
 
 def confusion_matrix(labels: Sequence[str], counts: np.ndarray, urls: dict[tuple[int, int], str]) -> str:
@@ -72,7 +71,8 @@ def as_json(draw: Callable[[Palette], figure]) -> str:
     return serialize_json({theme: json_item(draw(palette)) for theme, palette in PALETTES.items()})
 
 
-def _bars(labels: list[str], shares: list[float], palette: Palette) -> figure:
+def _bars(entries: Sequence[dict], palette: Palette) -> figure:
+    labels = [entry["label"] for entry in entries]
     rows = list(range(len(labels)))
     chart = plain_figure(
         palette,
@@ -81,19 +81,44 @@ def _bars(labels: list[str], shares: list[float], palette: Palette) -> figure:
         height=BAR_PIXELS * len(labels) + 40,
         sizing_mode="stretch_width",
     )
-    percents = [as_percent(share) for share in shares]
-    source = ColumnDataSource({"row": rows, "label": labels, "share": shares, "percent": percents})
-    bars = chart.hbar(y="row", right="share", height=0.7, source=source, color=palette.right)
+    columns = {"row": rows, "label": labels, **_bar_columns(entries, palette)}
+    source = ColumnDataSource(columns)
+    bars = chart.hbar(y="row", right="share", height=0.7, source=source, color="colour")
     chart.text(x="share", y="row", text="percent", x_offset=6, text_baseline="middle", source=source)
     chart.renderers[-1].glyph.update(text_color=palette.ink, text_font_size="13px")
-    chart.add_tools(HoverTool(renderers=[bars], tooltips=[("Label", "@label"), ("Probability", "@percent")]))
-    _name_ticks(chart.yaxis[0], labels)
+    tooltips = [("Label", "@label"), ("Probability", "@percent")]
+    if "threshold" in columns:
+        _mark_thresholds(chart, source, palette)
+        tooltips.append(("Said from", "@limit"))
+    chart.add_tools(HoverTool(renderers=[bars], tooltips=tooltips))
+    name_ticks(chart.yaxis[0], labels)
     chart.xaxis.ticker = FixedTicker(ticks=[0, 0.25, 0.5, 0.75, 1])
     chart.xaxis[0].major_label_overrides = {
         tick: PlainText(text=f"{tick:.0%}") for tick in (0, 0.25, 0.5, 0.75, 1)
     }
     chart.ygrid.visible = False
     return chart
+
+
+def _bar_columns(entries: Sequence[dict], palette: Palette) -> dict[str, list]:
+    """The bars as columns: share, words, colour and, where there are thresholds, these and their words."""
+    shares = [float(entry["probability"]) for entry in entries]
+    columns = {"share": shares, "percent": [as_percent(share) for share in shares]}
+    if not entries or "threshold" not in entries[0]:
+        return {**columns, "colour": [palette.right] * len(entries)}
+    limits = [float(entry["threshold"]) for entry in entries]
+    is_said = [share >= limit for share, limit in zip(shares, limits, strict=True)]
+    colours = [palette.right if said else mix(palette.paper, palette.right, 0.4) for said in is_said]
+    return {**columns, "colour": colours, "threshold": limits, "limit": [as_percent(one) for one in limits]}
+
+
+def _mark_thresholds(chart: figure, source: ColumnDataSource, palette: Palette) -> None:
+    """Draw an upright stroke at each label's threshold."""
+    places = source.data["row"]
+    source.add([place - 0.45 for place in places], "above")
+    source.add([place + 0.45 for place in places], "below")
+    chart.segment(x0="threshold", x1="threshold", y0="above", y1="below", source=source)
+    chart.renderers[-1].glyph.update(line_color=palette.ink, line_width=2)
 
 
 def _matrix(
@@ -169,12 +194,12 @@ def plain_figure(palette: Palette, **more) -> figure:
 def _name_axes(chart: figure, labels: list[str]) -> None:
     chart.grid.visible = False
     for axis in chart.axis:
-        _name_ticks(axis, labels)
+        name_ticks(axis, labels)
     chart.xaxis.major_label_orientation = 0.9
     chart.xaxis.axis_label, chart.yaxis.axis_label = "Predicted", "Is"
 
 
-def _name_ticks(axis: Axis, labels: list[str]) -> None:
+def name_ticks(axis: Axis, labels: list[str]) -> None:
     """Write the labels at 0, 1, 2 … as plain text (a bare string with $$ would be set as mathematics)."""
     axis.ticker = FixedTicker(ticks=list(range(len(labels))))
     axis.major_label_overrides = {row: PlainText(text=shortened(label)) for row, label in enumerate(labels)}

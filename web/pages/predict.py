@@ -16,6 +16,8 @@ from web.limits import limits
 
 blueprint = Blueprint("predict", __name__)
 
+NEARLY = 0.5  # of its threshold: from there on a label that is not said is told as a perhaps
+PERHAPS_SHOWN = 3
 SURE, LIKELY = 0.8, 0.5  # from which probability on the answer says "This is", and "Probably"
 
 
@@ -59,6 +61,7 @@ def show(filename: str) -> str:
         prediction=prediction,
         answer=found,
         sentence=describe(found),
+        perhaps=name_perhaps(found),
         chart_json=charts.probability_bars(found["probabilities"]),
         json_text=json.dumps(found, indent=2, ensure_ascii=False),
         curl=make_curl_line(prediction),
@@ -87,13 +90,23 @@ def describe(answer: dict) -> tuple[str, list[str], str]:
     pairs = [(entry["label"], entry["probability"]) for entry in answer["probabilities"]]
     if answer["label"] is None:
         return "None of the labels fits well enough", [], "."
-    if len(answer["labels"]) > 1:
+    if len(answer["labels"]) > 1 or "threshold" in answer["probabilities"][0]:
         return "This shows ", answer["labels"], "."
     (label, probability), *others = pairs
     if probability < LIKELY and others:
         return "Not sure: ", [label, others[0][0]], "?"
     before = "This is " if probability >= SURE else "Probably "
     return before, [label], f" — {charts.as_percent(probability)}"
+
+
+def name_perhaps(answer: dict) -> list[dict]:
+    """Return the entries of the labels that nearly fit, likeliest first: at least halfway to their threshold.
+
+    Empty for an answer of one label, which has no thresholds.
+    """
+    entries = [entry for entry in answer["probabilities"] if entry["label"] not in answer["labels"]]
+    near = [entry for entry in entries if entry["probability"] >= entry.get("threshold", 2) * NEARLY]
+    return near[:PERHAPS_SHOWN]
 
 
 def make_curl_line(prediction: Prediction) -> str:
