@@ -9,48 +9,72 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 FILES_KEPT = 8
+DECISIONS = ("found", "missed", "wrongly")  # of one label: rightly said, not said, said of what lacks it
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One item as it was judged, with the probabilities (0 to 1) of its own and of the predicted label."""
+    """One item as it was judged: its own labels and those that were predicted, with their probabilities."""
 
     sha256: str
     name: str
     split: str
-    label: str
-    predicted: str
-    own_probability: float
-    probability: float
+    taught: list[tuple[str, float]]
+    predicted: list[tuple[str, float]]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All judged items as columns of the same length; `true` and `predicted` are indices into `labels`."""
+    """All judged items as rows of the same order.
+
+    Attributes:
+        by: what judged each: leave_one_out, validation or test.
+        truth, said: bool (items, labels); a single-label version says exactly one label.
+        probabilities: float32 (items, labels).
+        has_several: whether an item may have several labels, or none.
+    """
 
     labels: list[str]
     hashes: list[str]
     names: list[str]
-    splits: np.ndarray
-    true: np.ndarray
-    predicted: np.ndarray
-    own_probabilities: np.ndarray
+    splits: list[str]
+    by: np.ndarray
+    truth: np.ndarray
+    said: np.ndarray
     probabilities: np.ndarray
+    has_several: bool
 
     def most_wrong(self) -> np.ndarray:
-        """Items judged wrong, the surest mistakes first: where the label itself is wrong, it shows here."""
-        wrong = np.flatnonzero(self.true != self.predicted)
-        return wrong[np.argsort(-self.probabilities[wrong], kind="stable")]
+        """Items judged wrong, the surest mistakes first: where the label itself is wrong, it shows here.
 
-    def cell(self, true: int, predicted: int) -> np.ndarray:
-        """Items of one cell of the leave-one-out confusion matrix, the surest predictions first."""
-        is_here = (self.true == true) & (self.predicted == predicted) & (self.splits != "test")
-        found = np.flatnonzero(is_here)
-        return found[np.argsort(-self.probabilities[found], kind="stable")]
+        How sure: of one label the predicted one's probability, of several the sum over the wrong decisions.
+        """
+        is_wrong = self.said != self.truth
+        unsaid = 1 - self.probabilities if self.has_several else 0
+        off = np.where(self.said, self.probabilities, unsaid)
+        return _sort(np.flatnonzero(is_wrong.any(axis=1)), (off * is_wrong).sum(axis=1))
+
+    def cell(self, true: int, predicted: int, by: str) -> np.ndarray:
+        """Items of one cell of the confusion matrix of a single-label version, the surest first."""
+        is_here = self.truth[:, true] & self.said[:, predicted] & (self.by == by)
+        return _sort(np.flatnonzero(is_here), self.probabilities[:, predicted])
+
+    def decided(self, label: int, decision: str, by: str) -> np.ndarray:
+        """Items whose `label` was `found`, `missed` or said `wrongly`, the likeliest of them first."""
+        truth, said = self.truth[:, label], self.said[:, label]
+        chosen = {"found": truth & said, "missed": truth & ~said, "wrongly": ~truth & said}[decision]
+        return _sort(np.flatnonzero(chosen & (self.by == by)), self.probabilities[:, label])
+
+    def count_decisions(self, by: str) -> np.ndarray:
+        """Return int (labels, 3): how often each label was found, missed and wrongly said."""
+        truth, said = self.truth[self.by == by], self.said[self.by == by]
+        parts = (truth & said, truth & ~said, ~truth & said)
+        return np.stack([part.sum(axis=0) for part in parts], axis=1)
 
     def judged(self, rows: np.ndarray) -> list[Judged]:
         """Return these rows, one record each."""
@@ -60,44 +84,69 @@ class Evaluation:
         return Judged(
             sha256=self.hashes[row],
             name=self.names[row],
-            split=str(self.splits[row]),
-            label=self.labels[self.true[row]],
-            predicted=self.labels[self.predicted[row]],
-            own_probability=float(self.own_probabilities[row]),
-            probability=float(self.probabilities[row]),
+            split=self.splits[row],
+            taught=self._name(row, self.truth),
+            predicted=self._name(row, self.said),
         )
 
+    def _name(self, row: int, which: np.ndarray) -> list[tuple[str, float]]:
+        """The labels that `which` marks in this row with their probabilities, the likeliest first."""
+        places = sorted(np.flatnonzero(which[row]), key=lambda place: -self.probabilities[row, place])
+        return [(self.labels[place], float(self.probabilities[row, place])) for place in places]
 
-def read(path: Path, labels: list[str]) -> Evaluation | None:
-    """Read an evaluation.json of a single-label run; None where there is none (or a damaged one).
+
+def _sort(rows: np.ndarray, sureness: np.ndarray) -> np.ndarray:
+    return rows[np.argsort(-sureness[rows], kind="stable")]
+
+
+def read(path: Path, labels: list[str], thresholds: list[float] | None = None) -> Evaluation | None:
+    """Read an evaluation.json; None where there is none (or a damaged one).
 
     Args:
         path: where it lies.
         labels: the version's labels, in the order of the probabilities.
+        thresholds: of a multi-label version, one a label; None where the likeliest label is said.
     """
     try:
-        return _read(path, tuple(labels), path.stat().st_mtime_ns)
+        limits = tuple(thresholds) if thresholds is not None else None
+        return _read(path, tuple(labels), limits, path.stat().st_mtime_ns)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 @lru_cache(maxsize=FILES_KEPT)
-def _read(path: Path, labels: tuple[str, ...], changed: int) -> Evaluation:
+def _read(
+    path: Path, labels: tuple[str, ...], thresholds: tuple[float, ...] | None, changed: int
+) -> Evaluation:
     """`changed`, the file's time, is part of the key: a file written anew is read anew."""
     items = json.loads(path.read_text(encoding="utf-8"))["items"]
-    places = {label: place for place, label in enumerate(labels)}
     probabilities = np.array([item["probabilities"] for item in items], dtype=np.float32)
     probabilities = probabilities.reshape(len(items), len(labels))
-    true = np.array([places[item["labels"][0]] for item in items], dtype=np.int64)
-    predicted = probabilities.argmax(axis=1)
-    rows = np.arange(len(items))
+    if thresholds is None:
+        said = np.arange(len(labels)) == probabilities.argmax(axis=1)[:, np.newaxis]
+    else:
+        said = probabilities >= np.array(thresholds, dtype=np.float32)
     return Evaluation(
         labels=list(labels),
         hashes=[item["sha256"] for item in items],
         names=[item["name"] for item in items],
-        splits=np.array([item["split"] for item in items]),
-        true=true,
-        predicted=predicted,
-        own_probabilities=probabilities[rows, true],
-        probabilities=probabilities[rows, predicted],
+        splits=[item["split"] for item in items],
+        by=np.array([_by(item) for item in items]),
+        truth=_mark(labels, items),
+        said=said,
+        probabilities=probabilities,
+        has_several=thresholds is not None,
     )
+
+
+def _by(item: dict[str, Any]) -> str:
+    """What judged the item; files of before there were several recipes say it by the split."""
+    return item.get("by") or ("test" if item["split"] == "test" else "leave_one_out")
+
+
+def _mark(labels: tuple[str, ...], items: list[dict[str, Any]]) -> np.ndarray:
+    places = {label: place for place, label in enumerate(labels)}
+    truth = np.zeros((len(items), len(labels)), dtype=bool)
+    for row, item in enumerate(items):
+        truth[row, [places[label] for label in item["labels"]]] = True
+    return truth

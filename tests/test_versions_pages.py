@@ -6,10 +6,12 @@ import io
 import json
 import zipfile
 
+import numpy as np
 import pytest
 from sqlalchemy import select
 
 from jobs import training
+from learning import evaluation
 from models import Item, Member, db, now
 from tests.teaching import finish, start, teach
 from web import figures
@@ -159,17 +161,71 @@ def test_labels_are_inert_on_the_page_and_in_the_chart(owner, dataset, version):
 
 
 def test_the_interval_is_said_outward_to_whole_per_cents():
-    assert Figure(0.861, 0.8312, 0.8871, 500).words().startswith("between 83 and 89 %")
+    assert Figure("test", 0.861, 0.8312, 0.8871, 500).words().startswith("between 83 and 89 %")
 
 
 @pytest.mark.parametrize(("accuracy", "is_confirmed"), [(0.85, True), (0.5, False)])
 def test_the_test_confirms_when_it_lies_inside_the_interval(accuracy, is_confirmed):
-    left_out = Figure(0.86, 0.83, 0.89, 500)
-    found = Figures(left_out, Figure(accuracy, accuracy - 0.1, accuracy + 0.1, 90), [], [])
+    left_out = Figure("leave_one_out", 0.86, 0.83, 0.89, 500)
+    test = Figure("test", accuracy, accuracy - 0.1, accuracy + 0.1, 90)
+    found = Figures(left_out, test, "leave_one_out", [], [])
     assert found.is_confirmed is is_confirmed
 
 
 def test_a_version_without_figures_is_shown_all_the_same(owner, version):
     version.metrics = {}
-    assert figures.of(version).leave_one_out is None
+    assert figures.of(version).chosen is None
     assert owner.get(f"{VERSIONS}1").status_code == 200
+
+
+@pytest.fixture
+def tagged(version):
+    """The same version as if an image could have several labels; red is missed on one and said of another."""
+    folder = training.folder_of(version.run)
+    items = json.loads((folder / "evaluation.json").read_text())["items"]
+    targets = np.array([[float(label in item["labels"]) for label in version.labels] for item in items])
+    said = targets.copy()
+    red = version.labels.index("red")
+    said[[np.flatnonzero(targets[:, red])[0], np.flatnonzero(1 - targets[:, red])[0]], red] *= -1
+    said[np.flatnonzero(1 - targets[:, red])[0], red] = 1
+    said[said < 0] = 0
+    probabilities = 0.1 + 0.8 * said
+    for item, row in zip(items, probabilities, strict=True):
+        item |= {"probabilities": row.tolist(), "by": "leave_one_out"}
+    (folder / "evaluation.json").write_text(json.dumps({"items": items}))
+    block = evaluation.measure("multi-label", probabilities, targets, version.labels, [0.4, 0.6])
+    version.metrics = evaluation.summarise("multi-label", leave_one_out=block) | {"items": len(items)}
+    db.session.commit()
+    return version
+
+
+def test_a_multi_label_version_shows_every_figure_and_threshold(owner, tagged):
+    page = owner.get(f"{VERSIONS}1").text
+    block = tagged.metrics["leave_one_out"]
+    assert f"F1 {block['micro_f1'] * 100:.1f} %" in page
+    for words in ("Macro F1", "Mean average precision", "Binary accuracy", "Exact accuracy", "Said from"):
+        assert words in page
+    assert "What it finds, misses and makes up" in page
+    assert "What it takes for what" not in page
+
+
+def test_the_cells_of_a_label_lead_to_its_images(owner, tagged):
+    red = tagged.labels.index("red")
+    missed = owner.get(f"{VERSIONS}1/items?label={red}&decision=missed").text
+    assert "“red”, missed" in missed
+    assert "1 image, each" in missed
+    assert "“red”, wrongly said" in owner.get(f"{VERSIONS}1/items?label={red}&decision=wrongly").text
+    assert "2 images, each" in owner.get(f"{VERSIONS}1/items").text
+    assert owner.get(f"{VERSIONS}1/items?label=99&decision=missed").status_code == 404
+
+
+def test_a_version_measured_by_validation_says_so(owner, version):
+    block = version.metrics["leave_one_out"]
+    version.metrics = evaluation.summarise("single-label", validation=block) | {"items": block["items"]}
+    page = owner.get(f"{VERSIONS}1").text
+    assert "by which the best moment was chosen" in page
+    assert "learnt from all the others" not in page
+
+
+def test_the_list_of_versions_says_what_the_score_is(owner, tagged):
+    assert f"F1 {tagged.metrics['score']['value'] * 100:.1f} %" in owner.get(f"{VERSIONS}").text

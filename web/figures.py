@@ -2,21 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from models import Version
 from web.readiness import FEW
 
+# What measured, with its title and what it means: {} is a number of images in words
+BLOCKS = {
+    "leave_one_out": (
+        "Leave-one-out",
+        "Each of {} was judged by a classifier that had learnt from all the others.",
+    ),
+    "validation": ("Validation", "{} that were not learnt from, but by which the best moment was chosen."),
+    "test": ("Untouched test", "{} that were put aside and never used to choose anything."),
+}
+SHARES = {
+    "macro_f1": ("Macro F1", "F1 of every label, averaged: rare labels count as much as common ones."),
+    "mean_average_precision": (
+        "Mean average precision",
+        "How well images are ranked, at any threshold.",
+    ),
+    "binary_accuracy": ("Binary accuracy", "Of all decisions, label by label, how many are right."),
+    "exact_accuracy": ("Exact accuracy", "Of all images, how many are right in every label."),
+}
+
 
 @dataclass(frozen=True)
 class Figure:
-    """One share of right answers: accuracy, and its 95 % interval from low to high, 0 to 1, of `items`."""
+    """One measured share with its 95 % interval from low to high, 0 to 1, of `items` images.
 
-    accuracy: float
+    Attributes:
+        by: leave_one_out, validation or test.
+        is_f1: whether it is a micro F1; otherwise it is an accuracy.
+        shares: of a multi-label version, the other figures: (name, value or None, what it means).
+    """
+
+    by: str
+    value: float
     low: float
     high: float
     items: int
+    is_f1: bool = False
+    shares: Sequence[tuple[str, float | None, str]] = ()
+
+    @property
+    def title(self) -> str:
+        """What measured it, for a person."""
+        return BLOCKS[self.by][0]
+
+    def explain(self, images: str) -> str:
+        """What measured it, in a sentence; `images` is their number in words."""
+        return BLOCKS[self.by][1].format(images)
 
     def words(self) -> str:
         """The interval as a sentence, outward to whole per cents."""
@@ -25,12 +63,18 @@ class Figure:
 
 @dataclass(frozen=True)
 class Figures:
-    """Leave-one-out and the untouched test split beside each other, and every label."""
+    """What measured the version beside the untouched test split, and every label."""
 
-    leave_one_out: Figure | None
+    chosen: Figure | None  # leave-one-out, or validation for recipes that have no leave-one-out
     test: Figure | None
+    by: str  # whose figures the labels are, and by which the version is judged
     labels: list[dict[str, Any]]
     few: list[str]  # labels with too few items for their figures to say much
+
+    @property
+    def all(self) -> list[Figure]:
+        """The figures there are."""
+        return [one for one in (self.chosen, self.test) if one]
 
     @property
     def is_small(self) -> bool:
@@ -39,34 +83,63 @@ class Figures:
 
     @property
     def is_confirmed(self) -> bool | None:
-        """Whether the two intervals overlap where it counts: the test lies inside leave-one-out's."""
-        if self.leave_one_out is None or self.test is None:
+        """Whether the two intervals overlap where it counts: the test lies inside the other's."""
+        if self.chosen is None or self.test is None:
             return None
-        return self.leave_one_out.low <= self.test.accuracy <= self.leave_one_out.high
+        return self.chosen.low <= self.test.value <= self.chosen.high
 
     @property
     def is_compatible(self) -> bool:
-        """Whether leave-one-out's figure lies inside the test's own, wider interval."""
-        return self.test.low <= self.leave_one_out.accuracy <= self.test.high
+        """Whether the other figure lies inside the test's own, wider interval."""
+        return self.test.low <= self.chosen.value <= self.test.high
 
 
 def of(version: Version) -> Figures:
     """Read them from the version's metrics."""
-    left_out = version.metrics.get("leave_one_out") or {}
-    labels = left_out.get("labels") or []
+    metrics = version.metrics
+    by = judged_by(version)
+    labels = (metrics.get(by) or {}).get("labels")
+    labels = labels if isinstance(labels, list) else []
+    other = "leave_one_out" if metrics.get("leave_one_out") else "validation"
     return Figures(
-        leave_one_out=_figure(left_out),
-        test=_figure(version.metrics.get("test")),
-        labels=labels if isinstance(labels, list) else [],
-        few=[row["label"] for row in labels if row["count"] < FEW] if isinstance(labels, list) else [],
+        chosen=_figure(other, metrics.get(other)),
+        test=_figure("test", metrics.get("test")),
+        by=by,
+        labels=labels,
+        few=[row["label"] for row in labels if row["count"] < FEW],
     )
 
 
-def _figure(part: dict[str, Any] | None) -> Figure | None:
-    if not part or "accuracy" not in part:
+def judged_by(version: Version) -> str:
+    """Return what the version's score and its labels' figures are by: leave_one_out, validation or test."""
+    return (version.metrics.get("score") or {}).get("by", "leave_one_out")
+
+
+def thresholds_of(version: Version) -> list[float] | None:
+    """Return from which probability on each label is said; None of a single-label version."""
+    rows = (version.metrics.get(judged_by(version)) or {}).get("labels")
+    if not isinstance(rows, list) or any("threshold" not in row for row in rows) or not rows:
         return None
-    low, high = part["interval"]
-    return Figure(part["accuracy"], low, high, part["items"])
+    return [row["threshold"] for row in rows]
+
+
+def score_of(version: Version) -> dict[str, Any] | None:
+    """Return the version's score (name, value, interval, by), None where it has none."""
+    metrics = version.metrics
+    if metrics.get("score"):
+        return metrics["score"]
+    if "accuracy" not in metrics:
+        return None
+    return {"name": "accuracy", "value": metrics["accuracy"], "interval": metrics.get("interval")}
+
+
+def _figure(by: str, block: dict[str, Any] | None) -> Figure | None:
+    name = "micro_f1" if block and "micro_f1" in block else "accuracy"
+    if not block or name not in block:
+        return None
+    low, high = block["interval"]
+    shares = [(title, block[key], words) for key, (title, words) in SHARES.items() if key in block]
+    return Figure(by, block[name], low, high, block["items"], name == "micro_f1", shares)
 
 
 def _down(share: float) -> int:

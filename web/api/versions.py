@@ -14,7 +14,7 @@ from web.auth import token_required
 
 blueprint = Blueprint("api_versions", __name__, url_prefix="/api/v1/datasets/<slug>/versions")
 
-METRICS = ("accuracy", "interval", "leave_one_out", "test")
+METRICS = ("task", "score", "accuracy", "interval", "leave_one_out", "validation", "test")
 
 
 @blueprint.get("")
@@ -42,9 +42,7 @@ def _as_json(version: Version, dataset: Dataset) -> dict:
         "is_live": version.number == dataset.live_version,
         "labels": version.labels,
         "proven": version.proven,
-        "metrics": {
-            name: version.metrics.get(name) for name in ("accuracy", "interval", "leave_one_out", "test")
-        },
+        "metrics": {name: version.metrics.get(name) for name in METRICS},
         "run": url_for("api_runs.show", run_id=version.run_id),
         "created_at": as_time(version.created_at),
     }

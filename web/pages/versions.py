@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from jobs import training
 from models import Dataset, Item, Version, db
 from serving import evaluations
-from web import charts, figures, readiness, work
+from web import charts, figures, readiness, tag_charts, work
 from web.access import get_dataset
 from web.answers import find_version
 from web.inputs import read_number
@@ -25,6 +25,8 @@ blueprint = Blueprint("versions", __name__, url_prefix="/datasets/<slug>/version
 PAGE_SIZE = 60
 WRONG_SHOWN = 24
 ROWS_SHOWN = 500  # of the table beside the confusion matrix: the most frequent
+CELL = ("true", "predicted", "label", "decision")
+DECIDED = {"found": "found", "missed": "missed", "wrongly": "wrongly said"}
 # What a package offers beside itself, once proven: format -> file and the runtime that proves it
 FORMATS = {"tflite": ("model.tflite", "LiteRT"), "keras": ("model.keras", "Keras")}
 
@@ -35,7 +37,9 @@ def index(slug: str) -> str:
     dataset = get_dataset(slug)
     query = select(Version).filter_by(dataset_id=dataset.id).options(joinedload(Version.run))
     versions = db.session.scalars(query.order_by(Version.number.desc())).all()
-    return render_template("versions/index.html", dataset=dataset, versions=versions)
+    return render_template(
+        "versions/index.html", dataset=dataset, versions=versions, score_of=figures.score_of
+    )
 
 
 @blueprint.get("/<int:number>")
@@ -50,6 +54,7 @@ def show(slug: str, number: int) -> str:
         version=version,
         figures=figures.of(version),
         confusion=_confusion(dataset, version),
+        decisions=_decisions(dataset, version, evaluation),
         wrong=_with_items(dataset, evaluation.judged(wrong[:WRONG_SHOWN])) if evaluation else [],
         wrong_count=len(wrong),
         job=work.describe(version.run.job),
@@ -65,22 +70,33 @@ def cell(slug: str, number: int) -> str:
     evaluation = _evaluation(version)
     if evaluation is None:
         abort(404)
-    true, predicted = _label_place(version, "true"), _label_place(version, "predicted")
-    is_cell = true is not None and predicted is not None
-    rows = evaluation.cell(true, predicted) if is_cell else evaluation.most_wrong()
+    title, rows = _choose_cell(version, evaluation)
     page = max(1, read_number("page") or 1)
     start = min((page - 1) * PAGE_SIZE, len(rows))
     return render_template(
         "versions/cell.html",
         dataset=dataset,
         version=version,
-        taught=version.labels[true] if is_cell else None,
-        predicted=version.labels[predicted] if is_cell else None,
+        title=title,
         judged=_with_items(dataset, evaluation.judged(rows[start : start + PAGE_SIZE])),
         total=len(rows),
         page=page,
         pages=max(1, -(-len(rows) // PAGE_SIZE)),
+        cell={name: request.args[name] for name in CELL if name in request.args},
     )
+
+
+def _choose_cell(version: Version, evaluation: evaluations.Evaluation) -> tuple[str, np.ndarray]:
+    """Return the heading and the rows of the cell that the address names, or of all that was judged wrong."""
+    by, decision = figures.judged_by(version), request.args.get("decision")
+    true, predicted, label = (_label_place(version, name) for name in ("true", "predicted", "label"))
+    if label is not None and decision in evaluations.DECISIONS:
+        return f"“{version.labels[label]}”, {DECIDED[decision]}", evaluation.decided(label, decision, by)
+    if true is None or predicted is None:
+        return "Judged wrong", evaluation.most_wrong()
+    words = "recognised" if true == predicted else f"taken for “{version.labels[predicted]}”"
+    comma = "," if true == predicted else ""
+    return f"“{version.labels[true]}”{comma} {words}", evaluation.cell(true, predicted, by)
 
 
 @blueprint.post("/<int:number>/live")
@@ -116,7 +132,7 @@ def _find(slug: str, number: int, role: str = "viewer") -> tuple[Dataset, Versio
 
 def _evaluation(version: Version) -> evaluations.Evaluation | None:
     path = training.folder_of(version.run) / "evaluation.json"
-    return evaluations.read(path, version.labels)
+    return evaluations.read(path, version.labels, figures.thresholds_of(version))
 
 
 def _label_place(version: Version, argument: str) -> int | None:
@@ -161,7 +177,9 @@ def _with_items(dataset: Dataset, judged: list[evaluations.Judged]) -> list[dict
 
 def _confusion(dataset: Dataset, version: Version) -> dict[str, Any] | None:
     """The chart and the same as rows: what was confused with what, the most frequent first."""
-    counts = np.array((version.metrics.get("leave_one_out") or {}).get("confusion") or [], dtype=np.int64)
+    counts = np.array(
+        (version.metrics.get(figures.judged_by(version)) or {}).get("confusion") or [], dtype=np.int64
+    )
     if counts.shape != (len(version.labels),) * 2:
         return None
     base = url_for("versions.cell", slug=dataset.slug, number=version.number)
@@ -172,3 +190,23 @@ def _confusion(dataset: Dataset, version: Version) -> dict[str, Any] | None:
     ]
     rows.sort(key=lambda row: (row["true"] == row["predicted"], -row["count"]))
     return {"chart": charts.confusion_matrix(version.labels, counts, urls), "rows": rows[:ROWS_SHOWN]}
+
+
+def _decisions(
+    dataset: Dataset, version: Version, evaluation: evaluations.Evaluation | None
+) -> dict[str, Any] | None:
+    """Of a multi-label version, the chart of what each label was and the same as rows."""
+    if evaluation is None or not evaluation.has_several:
+        return None
+    counts = evaluation.count_decisions(figures.judged_by(version))
+    base = url_for("versions.cell", slug=dataset.slug, number=version.number)
+    names = evaluations.DECISIONS
+    urls = {(int(r), int(c)): f"{base}?label={r}&decision={names[c]}" for r, c in np.argwhere(counts)}
+    rows = [
+        {
+            "label": label,
+            "cells": [(int(counts[row, column]), urls.get((row, column))) for column in range(3)],
+        }
+        for row, label in enumerate(version.labels)
+    ]
+    return {"chart": tag_charts.decision_matrix(version.labels, counts, urls), "rows": rows}
