@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from jobs import landlock, seccomp
 
@@ -26,6 +28,7 @@ class Allowance:
         seconds: of processor time, for each process.
         processes: of its user (the kernel does not count root's).
         readable, writable, devices: what Landlock is to leave it; None where namespaces hide the rest.
+        program: our own modules, of which Landlock leaves no folder that Python could look through.
     """
 
     memory: int
@@ -36,6 +39,7 @@ class Allowance:
     readable: list[str] | None = None
     writable: list[str] | None = None
     devices: list[str] | None = None
+    program: list[str] | None = None
 
     def to_json(self) -> str:
         """As this module's first argument."""
@@ -65,8 +69,17 @@ def confine(allowance: Allowance) -> None:
         bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (bound, bound))
     if allowance.readable is not None:
+        os.environ["PYTHONPATH"] = _link(allowance.program, allowance.writable[0])
         landlock.confine(allowance.readable, allowance.writable, allowance.devices)
     seccomp.confine()
+
+
+def _link(program: list[str], folder: str) -> str:
+    """Return a folder of links to our modules: Python lists the folders that it imports from."""
+    place = tempfile.mkdtemp(dir=folder, prefix=".program-")
+    for path in program:
+        Path(place, Path(path).name).symlink_to(path)
+    return place
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ knows no foreign code, in a sandbox too.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -21,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from jobs import runs, sandbox
-from learning import calibration, evaluation
+from learning import calibration, evaluation, proof
 from learning.inputs import hash_dataset, make_targets
-from learning.package import write_spec
+from learning.package import PackageDamaged, load_package, write_spec
 
 MIB = 1024**2
 MOST_PROGRESS = 32 * MIB  # bytes of progress.jsonl that are handed on, and of one look
@@ -137,12 +138,18 @@ def take_in(folder: Path, inside: Path) -> None:
     if result.get("state") in ("failed", "cancelled"):
         message = str(result.get("message") or "It failed without a word.")[:MOST_WORDS]
         return runs.write_result(folder, {"state": result["state"], "message": message})
+    if result.get("state") != "finished":
+        raise NotBelieved("result.json is not as a trainer writes it.")
     seconds = result.get("seconds")
     settings, labels = runs.read_settings(folder), runs.read_labels(folder)
     package = _take_package(folder, inside / "package", settings, labels)
     metrics = _take_evaluation(folder, inside, settings, labels, package)
     refused = _take_refused(folder, result.get("refused"))
     write_spec(folder / MAKING, package | {"metrics": metrics})
+    try:
+        load_package(folder / MAKING)
+    except PackageDamaged as damaged:
+        raise NotBelieved(str(damaged)) from damaged
     _check(folder / MAKING)
     shutil.rmtree(folder / "package", ignore_errors=True)
     (folder / MAKING).rename(folder / "package")
@@ -195,7 +202,21 @@ def _take_package(folder: Path, source: Path, settings: dict, labels: list[str])
             raise NotBelieved(f"{name} is larger than {most // MIB} MiB.")
         if content is not None and (name != "model.keras" or "keras" in spec["proven"]):
             (making / name).write_bytes(content)
-    return spec | {"run": folder.name, "dataset_hash": hash_dataset(labels, runs.read_items(folder))}
+    named = spec.get("backbone")
+    return spec | {
+        "run": folder.name,
+        "dataset_hash": hash_dataset(labels, runs.read_items(folder)),
+        "backbone": {"name": str(named.get("name"))[:100]} if isinstance(named, dict) else None,
+        # Whoever reads the network goes by its hash: another version's must not be claimed.
+        "files": {proof.FILES[kind]: _hash(making / proof.FILES[kind]) for kind in spec["proven"]},
+    }
+
+
+def _hash(path: Path) -> str:
+    if not path.exists():
+        raise NotBelieved(f"{path.name} is missing.")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_spec(spec: Any, settings: dict, labels: list[str]) -> None:

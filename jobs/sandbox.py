@@ -188,6 +188,7 @@ def command(
             readable=[*SYSTEM, *SYSTEM_FILES, *PROC, *shown],
             writable=[str(writable)],
             devices=[*DEVICES, *_graphics()],
+            program=[str(ROOT / name) for name in PROGRAM],
         )
         return [*_confined(allowance), *program]
     allowance = Allowance(memory, FILE_SIZE, seconds)
