@@ -156,13 +156,20 @@ def _as_row(plan: _Plan, number: int, fields: list[str]) -> Row:
 
 
 def _is_marked(plan: _Plan, number: int, fields: list[str], at: int) -> bool:
-    mark = _MARKS.get(fields[at].strip().lower())
+    mark = _read_mark(fields[at])
     if mark is None:
         shown, column = make_inert(fields[at])[:40], make_inert(plan.heading[at])[:80]
         raise LabelListRefused(
             f"Row {number} has {shown!r} under {column}, where 0 or 1 belongs. Mend it or choose columns."
         )
     return mark
+
+
+def _read_mark(cell: str) -> bool | None:
+    """Return what 0 or 1 says, None for anything else."""
+    if cell in _MARKS:  # nearly always: a list may have twenty million cells
+        return _MARKS[cell]
+    return _MARKS.get(cell.strip().lower())
 
 
 def _read_names(plan: _Plan, fields: list[str]) -> tuple[str, ...]:
@@ -218,7 +225,7 @@ def _guess_label_columns(text: str, heading: list[str], others: list[int]) -> tu
     if named and not (len(others) > 1 and _are_marks(text, heading, others)):
         return named[:1], False
     first = next(_data_rows(text, heading), (2, []))[1]
-    if first and all(first[at].strip().lower() in _MARKS for at in others):
+    if first and all(_read_mark(first[at]) is not None for at in others):
         return others, True
     if len(others) == 1:
         return others, False
@@ -229,7 +236,7 @@ def _guess_label_columns(text: str, heading: list[str], others: list[int]) -> tu
 def _are_marks(text: str, heading: list[str], columns: list[int]) -> bool:
     """Whether these columns hold 0 and 1 in every row."""
     rows = _data_rows(text, heading) if columns else iter(())
-    seen = [all(fields[at].strip().lower() in _MARKS for at in columns) for _, fields in rows]
+    seen = [all(_read_mark(fields[at]) is not None for at in columns) for _, fields in rows]
     return bool(seen) and all(seen)
 
 

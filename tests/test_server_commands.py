@@ -101,6 +101,29 @@ def test_wrong_usage_is_status_2(call, words):
     assert call(*words)[0] == 2
 
 
+def test_a_csv_says_the_labels_of_a_zip_and_the_columns_can_be_chosen(call, rows, tmp_path):
+    path, table = write_zip(tmp_path / "photos.zip", 2), tmp_path / "shots.csv"
+    table.write_text("shot,mood,x\nred/0.jpg,warm|loud,1\nred/1.jpg,warm,2\ngone.jpg,warm,3\n")
+    choices = ("--labels", str(table), "--task", "multi-label", "--label-column", "mood", "--min-items", "2")
+    status, out, err = call("import", "Photos", path, *choices)
+    assert (status, out) == (0, "2 added, 2 skipped, 1 refused\n")
+    assert "loud (1)" in err
+    assert "Row 4 of shots.csv names gone.jpg" in err
+    assert table.exists()  # it was the person's, not ours
+    assert {label.name for item in rows(lambda: db.session.query(Item).all()) for label in item.labels} == {
+        "warm"
+    }
+
+
+def test_a_csv_that_is_wrong_ends_the_import_with_its_row(call, rows, tmp_path):
+    path, table = write_zip(tmp_path / "photos.zip", 1), tmp_path / "shots.csv"
+    table.write_text('file,label\nred/0.jpg,"warm\n')
+    status, _, err = call("import", "Photos", path, "--labels", str(table))
+    assert status == 1
+    assert "Row 2 cannot be read" in err
+    assert rows(lambda: db.session.query(Item).count()) == 0
+
+
 def test_a_zip_is_imported_into_a_dataset_made_for_it(call, rows, tmp_path):
     path = write_zip(tmp_path / "photos.zip", 3)
     status, out, _ = call("import", "My photos", path, "--json")

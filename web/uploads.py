@@ -20,6 +20,7 @@ from utils import generate_random_name
 MIB = 1024 * 1024
 # Smaller zips are unpacked on trial at once, larger ones by the import, which refuses them just the same.
 CHECKED_AT_ONCE = 64 * MIB
+LIST_CHECKED_AT_ONCE = 8 * MIB  # about a second
 
 
 @contextmanager
@@ -46,8 +47,9 @@ def kept(
 
 
 def _check_labels(path: Path, choices: Choices, table: FileStorage | None, list_path: Path | None) -> None:
-    if path.stat().st_size > CHECKED_AT_ONCE and table is None:
-        return
+    file, most = (list_path, LIST_CHECKED_AT_ONCE) if table else (path, CHECKED_AT_ONCE)
+    if file.stat().st_size > most:
+        return  # the import refuses it just the same
     sent = SentList(make_inert(table.filename), list_path.read_bytes()) if table else None
     with archives.open_archive(path, intake.limits()) as archive:
         label_files(files_of(archive), choices, sent)
