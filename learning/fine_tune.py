@@ -38,6 +38,7 @@ from learning.streaming import Squares
 from learning.work import STARTED, Work
 
 TIMED_STEPS = 3
+USUAL_RATES = {True: 5e-5, False: 1e-3}  # of what knows something already, and of what doesn't
 EXPORT_SECONDS = 25.0  # on two cores, for the default backbone
 MOST_FOR_EXPORT = 0.2  # of the time budget
 HELD_OUT = 5  # one in so many, where the dataset has no validation split
@@ -181,6 +182,8 @@ def _plan(work: Work, taught: Learner, data: Data, begun: bool) -> Keeper:
     memory, weights = taught.memory(), taught.weights()
     one = schedules.Plan(1, max(1, count // batch), batch, 1e-3)
     rate = chosen["learning_rate"]
+    if rate == "usual":
+        rate = USUAL_RATES[begun]
     if rate == "auto":
         rate = _find_rate(work, taught, data, one)
         taught.set_weights(weights)

@@ -13,6 +13,7 @@ from learning.calibration import SINGLE
 
 GROUPS = 5  # parts of the network, each of which learns half as fast as the one above it
 SLOWER = 0.5
+FROZEN = 2  # of the groups, the lowest: edges and textures are known, and leaving them saves half the time
 LONGEST_GRADIENT = 1.0
 NOT_DECAYING = ("bias", "gamma", "beta")
 
@@ -102,9 +103,11 @@ def _group(network: Any) -> list[tuple[float, list]]:
     size = max(1, -(-len(body) // GROUPS))
     parts = [body[start : start + size] for start in range(0, len(body), size)]
     parts[-1].append(head)
+    for layer in (layer for part in parts[:-1][:FROZEN] for layer in part):
+        layer.trainable = False
     return [
         (SLOWER**place, [variable for layer in part for variable in layer.trainable_variables])
-        for place, part in enumerate(reversed(parts))
+        for place, part in enumerate(reversed(parts[min(FROZEN, len(parts) - 1) :]))
     ]
 
 

@@ -289,6 +289,11 @@ def of(recipe: str) -> dict[str, Option]:
     if recipe == "quick":  # it can use only what knows something already
         named = tuple(name for name, one in backbones.BACKBONES.items() if one.is_pretrained)
         known["backbone"] = replace(OPTIONS["backbone"], choices=named)
+    if recipe == "fine-tune":  # who has minutes has time for the larger network, which brings the most
+        known["backbone"] = replace(OPTIONS["backbone"], default="efficientnet-lite2")
+        rate = OPTIONS["learning_rate"]
+        words = f"{rate.words} “usual” is 0.00005 for a network that knows something, 0.001 from nothing."
+        known["learning_rate"] = replace(rate, default="usual", choices=("usual", "auto"), words=words)
     return known
 
 
