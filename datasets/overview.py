@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select, tuple_
 
@@ -13,19 +14,23 @@ STRIP_LENGTH = 4
 
 @dataclass(frozen=True)
 class Overview:
-    """One dataset in short; `accuracy` (0 to 1) and `version` are None while no version is live."""
+    """One dataset in short; `score` and `version` are None while no version is live.
+
+    `score` is how good the live version is, 0 to 1: its accuracy, or with `is_f1` its micro F1.
+    """
 
     dataset: Dataset
     items: int
     labels: int
     filenames: list[str]
     version: int | None
-    accuracy: float | None
+    score: float | None
+    is_f1: bool
 
 
 def look_over(datasets: list[Dataset]) -> list[Overview]:
     """Return the short view of each dataset, in the order given."""
-    accuracies = _live_accuracies(datasets)
+    scores = _live_scores(datasets)
     return [
         Overview(
             dataset=dataset,
@@ -33,7 +38,8 @@ def look_over(datasets: list[Dataset]) -> list[Overview]:
             labels=len(dataset.counts.get("labels", {})),
             filenames=_newest_filenames(dataset),
             version=dataset.live_version,
-            accuracy=accuracies.get(dataset.id),
+            score=scores.get(dataset.id, {}).get("value"),
+            is_f1=scores.get(dataset.id, {}).get("name") == "micro_f1",
         )
         for dataset in datasets
     ]
@@ -44,8 +50,13 @@ def _newest_filenames(dataset: Dataset) -> list[str]:
     return list(db.session.scalars(newest.order_by(Item.id.desc()).limit(STRIP_LENGTH)))
 
 
-def _live_accuracies(datasets: list[Dataset]) -> dict[int, float]:
+def _live_scores(datasets: list[Dataset]) -> dict[int, dict[str, Any]]:
     live = [(dataset.id, dataset.live_version) for dataset in datasets if dataset.live_version]
     query = select(Version).where(tuple_(Version.dataset_id, Version.number).in_(live))
     versions = db.session.scalars(query)
-    return {version.dataset_id: version.metrics.get("accuracy") for version in versions}
+    return {version.dataset_id: _score(version.metrics) for version in versions}
+
+
+def _score(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The score; versions of before there were several recipes have their accuracy alone."""
+    return metrics.get("score") or {"name": "accuracy", "value": metrics.get("accuracy")}

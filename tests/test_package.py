@@ -1,5 +1,6 @@
 """A package answers alike in every format, alone, and never offers a file that does not."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from learning import backbones, cards, exports, package, proof
+from learning import backbones, calibration, cards, evaluation, exports, inputs, package, proof
 from learning.calibration import Calibration
 from learning.embeddings import Embedder
 from learning.heads import Head
+from learning.work import Work
 from tests.trained import make_photo
 from utils import center_crop, open_image
 
@@ -178,3 +180,75 @@ def test_the_card_names_what_fails_and_escapes_names():
     assert "90.0% right (95 % interval 80.0% to 95.0%) of 30 images" in card
     assert "cat taken for dog\\|cow (1 ×)" in card
     assert "<b>" not in card
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A run of twelve photos with two labels, several to a photo."""
+    photos = [(tmp_path / f"{seed}.jpg", seed) for seed in range(12)]
+    items = []
+    for path, seed in photos:
+        make_photo((200, 60, 20), seed).save(path)
+        labels = ["red"] * (seed % 2) + ["odd"] * (seed % 3 == 0)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        items.append({"sha256": digest, "path": str(path), "labels": labels, "split": "train"})
+    settings = {"recipe": "custom", "task": "multi-label", "seed": 1, "dataset": "discs"}
+    return Work(
+        folder=tmp_path,
+        settings=settings,
+        labels=["odd", "red"],
+        read_items=lambda: iter(items),
+        report=lambda *_, **__: None,
+        is_ending=lambda: False,
+        write_result=lambda result: None,
+        show=lambda text: None,
+    )
+
+
+@pytest.mark.trainer
+def test_a_whole_network_is_packaged_proven_and_answers_as_keras_did(work, tmp_path):
+    import keras
+
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(4, 3, strides=4, activation="relu")]
+    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+    network = keras.Sequential([keras.Input((32, 32, 3)), *layers])
+    items = list(work.read_items())
+    squares = inputs.read_squares(items, 32)
+    targets = inputs.make_targets(work.labels, items, "multi-label")
+    fitted = calibration.fit(np.asarray(network(squares.astype(np.float32))), targets, "multi-label")
+    wanted = fitted.probabilities(np.asarray(network(squares.astype(np.float32))))
+    block = evaluation.measure("multi-label", wanted, targets, work.labels, fitted.thresholds)
+    metrics = evaluation.summarise("multi-label", validation=block)
+    spec = exports.write_network_package(
+        work, network, input_size=32, calibration=fitted, metrics=metrics, items=items
+    )
+    assert spec["proven"] == ["litert", "keras"]
+    loaded = package.load_package(work.package)
+    assert loaded.answers_with == "network" and loaded.backbone is None
+    digest = hashlib.sha256((work.package / "model.tflite").read_bytes()).hexdigest()
+    assert loaded.network_sha256 == digest
+    classifier = package.NetworkClassifier(work.package)
+    found = np.stack([classifier.probabilities(square) for square in squares])
+    assert np.abs(found - wanted).max() < 1e-5
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    said = _answer_of_the_card(work.package, alone, "a.jpg", (tmp_path / "1.jpg").read_bytes())
+    assert np.abs(said - wanted[1]).max() < 1e-5
+
+
+@pytest.mark.trainer
+def test_a_network_file_that_answers_otherwise_makes_no_package(work):
+    import keras
+
+    network = keras.Sequential(
+        [keras.Input((32, 32, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+    )
+    work.package.mkdir()
+    (work.package / "model.tflite").write_bytes(b"another network")
+    plain = calibration.Calibration("multi-label", 1.0, (1.0, 1.0), (0.0, 0.0), (0.5, 0.5))
+    with pytest.raises(exports.NotProven):
+        exports.write_network_package(
+            work, network, input_size=32, calibration=plain, metrics={}, items=list(work.read_items())
+        )
+    with pytest.raises(package.PackageDamaged):
+        package.load_package(work.package)

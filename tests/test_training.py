@@ -215,3 +215,18 @@ def test_real_photos_are_sorted_as_well_as_promised(start, name, least):
     assert result["leave_one_out"]["accuracy"] >= least
     test, (low, _) = result["test"], result["leave_one_out"]["interval"]
     assert test["interval"][1] >= low
+
+
+def test_real_photos_of_several_labels_are_told_as_well_as_promised(start):
+    archive = DATA / "aerial.zip"
+    if not archive.exists():
+        pytest.skip(f"{archive} is not there")
+    tags = ("--labels", DATA / "aerial-tags.csv", "--task", "multi-label")
+    status, output, errors = finish(start("--dataset", archive, *tags, "--json"))
+    assert status == 0, errors
+    result = json.loads(output.splitlines()[-1])
+    for block in (result["leave_one_out"], result["test"]):
+        assert block["micro_f1"] >= 0.885
+        assert block["mean_average_precision"] >= 0.96
+        assert block["binary_accuracy"] >= 0.953
+    assert result["proven"] == ["litert", "keras"]
