@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from datasets.freeze import freeze
 from jobs import queue, runs, uploaded
+from learning.facts import ModelRefused
 from learning.package import read_spec
 from models import TASKS, Dataset, Run, User, Version, db
 
@@ -35,18 +36,12 @@ def start_run(
     Raises:
         NotTrainable: fewer than two labels have images, or a label has fewer than two; of a multi-label
             dataset, no label is one that several images have and another lacks.
-        ModelRefused: of recipe `uploaded`; as `uploaded.choose`.
+            The model of recipe `uploaded` was swept, or its labels or scaling have to be said.
     """
     labels, items = freeze(dataset)
     _check_trainable(dataset.task, labels, items)
     chosen = {**_frame(dataset), "recipe": recipe, "backbone": backbone, **(settings or {})}
-    if recipe == "uploaded":
-        upload = chosen["model"]
-        found, labels, chosen = uploaded.choose(dataset, chosen, labels)
-        settings = {name: chosen[name] for name in settings}
-    folder = runs.create(_root(), chosen, labels, items)
-    if recipe == "uploaded":
-        uploaded.place(upload, found, folder)
+    folder, settled = _create_folder(dataset, chosen, labels, items)
     run = Run(
         dataset_id=dataset.id,
         user_id=user.id if user else None,
@@ -54,11 +49,26 @@ def start_run(
         folder=folder.name,
         recipe=recipe,
         backbone=backbone,
-        settings=settings or {},
+        settings={name: settled[name] for name in settings or {}},
     )
     db.session.add(run)
     db.session.flush()
     return run
+
+
+def _create_folder(
+    dataset: Dataset, chosen: dict[str, Any], labels: list[str], items: list[dict]
+) -> tuple[Path, dict[str, Any]]:
+    """Make the run's folder; return it and the settings as they stand there."""
+    if chosen["recipe"] != "uploaded":
+        return runs.create(_root(), chosen, labels, items), chosen
+    try:
+        found, labels, settled = uploaded.choose(dataset, chosen, labels)
+    except ModelRefused as refused:
+        raise NotTrainable(str(refused)) from refused
+    folder = runs.create(_root(), settled, labels, items)
+    uploaded.place(chosen["model"], found, folder)
+    return folder, settled
 
 
 def _frame(dataset: Dataset) -> dict[str, Any]:

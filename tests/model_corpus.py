@@ -25,14 +25,16 @@ def layer(kind: str, config: dict[str, Any], module: str = "keras.layers") -> di
     return {"module": module, "class_name": kind, "config": config, "registered_name": None}
 
 
-def network(*between: dict[str, Any], units: int = LABELS, side: Any = SIDE) -> dict[str, Any]:
-    """A Sequential: mean colours, `between`, then a softmax over the labels."""
+def network(
+    *between: dict[str, Any], units: int = LABELS, side: Any = SIDE, ending: str = "softmax"
+) -> dict[str, Any]:
+    """A Sequential: mean colours, `between`, then a softmax (or another ending) over the labels."""
     shape = side if isinstance(side, list) else [None, side, side, 3]
     layers = [
         layer("InputLayer", {"batch_shape": shape, "dtype": "float32", "name": "image"}),
         layer("GlobalAveragePooling2D", {"name": "mean"}),
         *between,
-        layer("Dense", {"name": "answer", "units": units, "activation": "softmax"}),
+        layer("Dense", {"name": "answer", "units": units, "activation": ending}),
     ]
     return {
         "module": "keras",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from learning import wrapping
 from learning.facts import SCALINGS
@@ -92,6 +93,31 @@ def test_a_refused_model_leaves_no_run_behind(made):
     assert ended.returncode == 1
     assert "colours.h5: it holds “Lambda”" in ended.stderr
     assert set((made / "instance" / "runs").iterdir()) == before
+
+
+def test_a_model_with_sigmoids_says_several_labels_an_image(made):
+    folder = made / "several"
+    folder.mkdir()
+    chance, rows = np.random.default_rng(1), ["name,red,green,blue"]
+    for index in range(30):
+        has = chance.integers(0, 2, 3)
+        pixels = chance.integers(0, 60, (32, 32, 3)) + 150 * has
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index}.png")
+        rows.append(f"{index}.png,{has[0]},{has[1]},{has[2]}")
+    (folder / "data.csv").write_text("\n".join(rows))
+    (folder / "model.keras").write_bytes(model_corpus.as_keras(model_corpus.network(ending="sigmoid")))
+    words = ["--dataset", str(folder / "data.csv"), "--task", "multi-label", "--recipe", "uploaded"]
+    words += ["--model", str(folder / "model.keras"), "--scaling", "0-1", "--model-labels", "red,green,blue"]
+    environment = {**os.environ, "PIGEONHOLE_INSTANCE": str(made / "instance")}
+    command = [sys.executable, "training.py", *words, "--json"]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    told = json.loads(ended.stdout.splitlines()[-1])
+    assert (told["score"]["name"], told["score"]["by"], told["proven"]) == (
+        "micro_f1",
+        "test",
+        ["litert", "keras"],
+    )
+    assert told["score"]["value"] > 0.9
 
 
 # Run in a process of its own, so that no other test sees TensorFlow.

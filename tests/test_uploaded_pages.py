@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import time
 
 import pytest
 
 from datasets import intake
-from jobs import local, runs, sandbox, training, uploaded
+from jobs import leftovers, local, runs, sandbox, training, uploaded
 from learning import gate, options
 from models import Member, Run, db
 from serving import prediction
@@ -148,3 +150,19 @@ def test_the_worker_makes_a_live_version_of_it_that_answers(app, owner, taught, 
     assert answer.labels == ("green",)
     for page in ("runs/", f"runs/{run.folder}", "versions/", "versions/1", "versions/1/items", "predict"):
         assert owner.get(f"/datasets/flowers/{page}").status_code == 200, page
+
+
+def test_a_run_of_a_model_that_was_swept_is_refused_with_the_reason(taught, alice):
+    with pytest.raises(training.NotTrainable, match="sent again"):
+        training.start_run(taught, alice, "uploaded", "x", options.check("uploaded", {"model": "x.keras"}))
+
+
+def test_an_upload_is_swept_when_nobody_used_it_for_an_hour(taught, looked_at):
+    folder = uploaded.make_folder()
+    found = looked_at[1].as_json()
+    (folder / uploaded.FACTS).write_text(json.dumps({"dataset": taught.id, "facts": found}))
+    long_ago = time.time() - 2 * leftovers.YOUNG_SECONDS
+    os.utime(folder, (long_ago, long_ago))
+    assert folder in leftovers.find()
+    assert uploaded.find(taught, folder.name) is not None
+    assert folder not in leftovers.find()
