@@ -2,6 +2,7 @@
 
 python training.py --dataset NAME_OR_PATH    train on a dataset of this instance, a folder, a zip or a CSV
 python training.py --run FOLDER              what the worker calls
+python training.py --preview FOLDER            draw how a run varies its images while it trains
 python training.py --prepare [BACKBONE]      convert a backbone once, so that no training waits for it
 """
 
@@ -21,11 +22,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 import config
 from datasets import manifest
 from jobs import runs
 from learning import (
     applications,
+    augmentation,
     backbones,
     custom,
     embeddings,
@@ -33,6 +37,7 @@ from learning import (
     facts,
     fine_tune,
     inputs,
+    networks,
     options,
     own_code,
     package,
@@ -43,9 +48,11 @@ from learning import (
 )
 from learning.torch_weights import WeightsRefused
 from learning.work import Stopped, Work
+from utils import open_atomically
 
 # Each has train(work), and export(work) for what is left to do once the version answers.
 RECIPES = {"quick": quick, "fine-tune": fine_tune, "custom": custom, "uploaded": uploaded}
+PREVIEW_SIDE = 160  # pixels of each image
 log = logging.getLogger("training")
 
 # What may go wrong for reasons a person can mend; each message says how.
@@ -92,6 +99,7 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--dataset", metavar="NAME_OR_PATH", help="a dataset, or a folder, zip or CSV")
     what.add_argument("--run", metavar="FOLDER", type=Path, help="a run folder, as the worker makes it")
+    what.add_argument("--preview", metavar="FOLDER", type=Path, help="a run: show how its images are varied")
     what.add_argument("--prepare", metavar="BACKBONE", nargs="?", const=backbones.DEFAULT)
     parser.add_argument("--resume", action="store_true", help="take up a run that failed or was cancelled")
     parser.add_argument("--recipe", choices=list(RECIPES), help="how to train; quick unless --config says")
@@ -106,6 +114,8 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
 def _do(arguments: argparse.Namespace) -> int:
     if arguments.prepare:
         return _prepare(arguments.prepare, arguments.out or config.load().folder("backbones"))
+    if arguments.preview:
+        return _preview(arguments.preview, arguments.out or arguments.preview)
     if arguments.out and not exports.is_place(arguments.out):
         raise WrongUse(f"{arguments.out} holds other files. Name a folder that is new or empty.")
     folder = arguments.run or _create_run(arguments)
@@ -122,6 +132,24 @@ def _do(arguments: argparse.Namespace) -> int:
     if arguments.json:
         told = {key: value for key, value in result.items() if key not in ("state", "message")}
         print(json.dumps(told | {"package": str(lies_at)}, ensure_ascii=False), flush=True)
+    return 0
+
+
+def _preview(run_folder: Path, out: Path) -> int:
+    """Draw a few of the run's images, and what its settings make of them, into preview.png."""
+    if not (run_folder / "settings.json").exists():
+        raise WrongUse(f"{run_folder} is not a run folder: it has no settings.json.")
+    settings = runs.read_settings(run_folder)
+    if "flip" not in settings:
+        raise WrongUse(f"The recipe “{settings['recipe']}” does not vary its images.")
+    chosen = inputs.choose_golden(list(runs.read_items(run_folder)))[: augmentation.GRID]
+    networks.load_tensorflow_quietly()
+    squares = inputs.read_squares(chosen, PREVIEW_SIDE)
+    picture = Image.fromarray(augmentation.preview(squares, {"mixup": 0} | settings, settings["seed"]))
+    out.mkdir(parents=True, exist_ok=True)
+    with open_atomically(out / "preview.png") as file:
+        picture.save(file, "PNG")
+    print(out / "preview.png", flush=True)
     return 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jobs import runs
 from learning import fine_tune
@@ -118,3 +119,11 @@ def test_a_kill_9_in_the_middle_ends_with_the_same_loss(whole, place):
     assert list(told)[-1] == 6
     assert told[6]["loss"] == pytest.approx(wanted[6]["loss"], abs=1e-6)
     assert told[6]["val_loss"] == pytest.approx(wanted[6]["val_loss"], abs=1e-6)
+
+
+@pytest.mark.trainer
+def test_a_run_shows_how_it_varies_its_images(whole, place):
+    assert start(place, "whole", "--preview", whole, "--out", place / "shown").wait(timeout=120) == 0
+    with Image.open(place / "shown" / "preview.png") as picture:
+        rows, columns = picture.size
+    assert rows == columns == 4 * 160 + 3 * 4

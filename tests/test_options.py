@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +91,17 @@ def test_the_command_line_names_every_option():
     given = options.given_in(parser.parse_args(["--label-smoothing", "0.2", "--minutes", "3"]))
     assert given == {"label_smoothing": "0.2", "minutes": "3"}
     assert "label-smoothing" in parser.format_help()
+
+
+def test_every_option_of_fine_tune_is_in_the_handbook_with_its_default():
+    page = (Path(__file__).parents[1] / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    assert rows.keys() == options.of("fine-tune").keys()
+    for name, option in options.of("fine-tune").items():
+        assert f"| {str(option.default).lower()} |" in rows[name]
+        assert option.words in rows[name]
+
+
+def test_the_quick_recipe_refuses_a_network_that_knows_nothing():
+    with pytest.raises(OptionRefused, match="small-cnn"):
+        check("quick", {"backbone": "small-cnn"})
