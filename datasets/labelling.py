@@ -145,7 +145,8 @@ def _by_list(files: Mapping[str, File], path: str, name: str, content: bytes, ch
         others = [file for file in files if file != path]
         return _match(others, _folder_of(path), table, shown, choices.task)
     except LabelListRefused as refused:
-        raise LabelListRefused(f"{shown}: {refused}") from None
+        remedy = " Or choose to take labels from folders only." if path else ""
+        raise LabelListRefused(f"{shown}: {refused}{remedy}") from None
 
 
 def _match(files: list[str], folder: str, table: LabelList, shown: str, task: str) -> Labelling:
