@@ -18,6 +18,7 @@ from web.inputs import read_json
 blueprint = Blueprint("api_runs", __name__, url_prefix="/api/v1")
 
 RECIPES = ("quick", "fine-tune")  # those that need nothing but settings
+FIELDS = {"recipe"}.union(*(options.of(recipe) for recipe in RECIPES))
 
 
 @blueprint.get("/datasets/<slug>/runs")
@@ -34,7 +35,7 @@ def index(slug: str) -> Response:
 def start(slug: str) -> Response:
     """Start training in the background, with the settings that a run.yaml holds, as JSON."""
     dataset = get_dataset(slug, "editor")
-    wanted = read_json({"recipe", *options.OPTIONS}) if request.get_data() else {}
+    wanted = read_json(FIELDS) if request.get_data() else {}
     recipe = wanted.pop("recipe", RECIPES[0])
     if recipe not in RECIPES:
         abort(422, f"recipe must be one of: {', '.join(RECIPES)}.")
