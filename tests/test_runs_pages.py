@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from jobs import runs, training
-from models import Member, Run, db
+from models import Label, Member, Run, db
 from tests.teaching import finish, start, teach
 from web import phases, readiness, work
 
@@ -171,3 +171,15 @@ def test_an_unknown_phase_breaks_nothing():
 )
 def test_durations_are_said_as_people_say_them(seconds, words):
     assert work.as_duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_ready"), [((2, 0), True), ((1, 0), False), ((5, 5), False), ((5, 1), False)]
+)
+def test_several_labels_are_ready_when_one_parts_the_images(dataset, counts, is_ready):
+    dataset.task = "multi-label"
+    dataset.labels = [Label(name="sea"), Label(name="ship")]
+    db.session.flush()
+    shown = zip(dataset.labels, counts, strict=True)
+    dataset.counts = {"items": 5, "labels": {str(label.id): {"train": count} for label, count in shown}}
+    assert readiness.of(dataset).is_ready is is_ready

@@ -26,11 +26,18 @@ def of(dataset: Dataset) -> Readiness:
     """Read it from the dataset's counts."""
     counts = count_labels(dataset)
     used = {name: number for name, number in counts.items() if number}
-    is_ready = len(used) >= 2 and min(used.values()) >= LEAST
+    is_ready = _is_ready(dataset, used)
     state = "ready to train" if is_ready else "not ready to train yet"
     items = dataset.counts.get("items", 0)
     summary = f"{count(items, 'image')}, {count(len(used), 'label')}, {state}"
     return Readiness(is_ready, summary, _warnings(dataset, counts, used))
+
+
+def _is_ready(dataset: Dataset, used: dict[str, int]) -> bool:
+    """As jobs.training asks it: two labels with images, or of several labels an image one that parts them."""
+    if dataset.task == "multi-label":
+        return any(LEAST <= number < dataset.counts.get("items", 0) for number in used.values())
+    return len(used) >= 2 and min(used.values()) >= LEAST
 
 
 def count_labels(dataset: Dataset) -> dict[str, int]:
@@ -41,7 +48,10 @@ def count_labels(dataset: Dataset) -> dict[str, int]:
 
 def _warnings(dataset: Dataset, counts: dict[str, int], used: dict[str, int]) -> list[str]:
     found = []
-    if len(used) < 2:
+    has_several = dataset.task == "multi-label"
+    if has_several and not _is_ready(dataset, used):
+        found.append("Training needs a label that at least two images have and another lacks.")
+    if len(used) < 2 and not has_several:
         found.append("Training needs images of at least two labels. Add images of another label.")
     if few := [name for name, number in counts.items() if number < FEW]:
         found.append(f"Fewer than {FEW} images: {_named(few)}. More of them make the figures surer.")
@@ -50,7 +60,8 @@ def _warnings(dataset: Dataset, counts: dict[str, int], used: dict[str, int]) ->
         words = f"“{most}” has {used[most]:,} images and “{least}” only {used[least]:,}"
         found.append(f"{words}: rare labels will be found less often.")
     if unlabelled := dataset.counts.get("unlabelled", 0):
-        found.append(f"{count(unlabelled, 'image')} without a label will be left out.")
+        what = "are learnt as showing none of them" if has_several else "will be left out"
+        found.append(f"{count(unlabelled, 'image')} without a label {what}.")
     return found
 
 
