@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from learning import augmentation, checkpoints
 from learning.calibration import SINGLE
 from learning.streaming import Squares
 from learning.work import Work
-from utils import open_atomically, write_atomically
 
 REPORT_SECONDS = 0.5
+MOST_STEPS = 2**26  # so that seeds stay within int32
+SEEDS_A_STEP = 16  # as learning/augmentation.py takes them
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as learning/wrapping.py has it
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -71,31 +73,27 @@ def fit(
 
     A run that was killed goes on from the last whole epoch.
     """
-    import keras
-
-    settings, folder = work.settings, work.folder / "checkpoint"
+    settings = work.settings
     wants_indices = "sparse" in str(getattr(model, "loss", "")).lower()
     steps = -(-len(learnt) // settings["batch_size"])
     progress = Progress(work, model, steps, has_validation=len(held) > 0)
-    sets = [
-        _as_tensors(work, squares, targets, some, is_learning, wants_indices)
-        for some, is_learning in ((learnt, True), (held, False))
-        if len(some)
-    ]
+    progress.take_up()
+    if not progress.left_epochs(0.0):
+        return progress.bring_back_best()
+    learning = _stream_varied(settings, squares, targets, learnt, wants_indices, progress.done)
+    checking = _stream_plain(settings, squares, targets, held, wants_indices) if len(held) else None
     model.fit(
-        sets[0],
+        learning,
+        initial_epoch=progress.done,
         epochs=settings["epochs"],
         steps_per_epoch=steps,
-        validation_data=sets[1] if len(sets) > 1 else None,
+        validation_data=checking,
         class_weight=_class_weights(targets[learnt], settings),
-        callbacks=[
-            keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True),
-            progress.as_callback(),
-        ],
+        callbacks=[progress.as_callback()],
         shuffle=False,  # the streams see to it
         verbose=0,
     )
-    progress.bring_back_best()
+    return progress.bring_back_best()
 
 
 def _class_weights(targets: np.ndarray, settings: dict[str, Any]) -> dict[int, float] | None:
@@ -106,67 +104,73 @@ def _class_weights(targets: np.ndarray, settings: dict[str, Any]) -> dict[int, f
     return {index: float(len(targets) / (len(counts) * max(count, 1))) for index, count in enumerate(counts)}
 
 
-def _as_tensors(
-    work: Work, squares: Squares, targets: np.ndarray, some: np.ndarray, is_learning: bool, as_indices: bool
+def _stream_varied(
+    settings: dict, squares: Squares, targets: np.ndarray, some: np.ndarray, as_indices: bool, first: int
 ) -> Any:
-    """A tf.data set of (values from 0 to 1, targets), streamed; while learning shuffled, varied, endless."""
+    """An endless tf.data set of (values from 0 to 1, targets), shuffled and varied anew every epoch.
+
+    What is drawn depends on the seed, the epoch and the step alone, so that a fit taken up at epoch `first`
+    sees what it would have seen.
+    """
     import tensorflow as tf
 
-    settings = work.settings
-    channels = 1 if settings["colour"] == "greyscale" else 3
-    wanted = targets.argmax(axis=1).astype(np.int32)[:, np.newaxis] if as_indices else targets
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        for epoch in itertools.count(first):
+            order = np.random.default_rng((settings["seed"], epoch)).permutation(some)
+            for step, places in enumerate(_split(order, settings)):
+                drawn = np.array(
+                    [settings["seed"], (epoch * len(some) + step) % MOST_STEPS * SEEDS_A_STEP], np.int32
+                )
+                yield *_read(settings, squares, targets, places, as_indices), drawn
+
+    kinds = (*_kinds(settings, squares, targets, as_indices), tf.TensorSpec((2,), tf.int32))
+    vary = augmentation.build(settings)
+    streamed = tf.data.Dataset.from_generator(batches, output_signature=kinds)
+    return streamed.map(lambda image, target, drawn: (vary(255 * image, drawn) / 255, target)).prefetch(2)
+
+
+def _stream_plain(
+    settings: dict, squares: Squares, targets: np.ndarray, some: np.ndarray, as_indices: bool
+) -> Any:
+    """A tf.data set of (values from 0 to 1, targets) in order, once."""
+    import tensorflow as tf
 
     def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        random = np.random.default_rng(settings["seed"])
-        while True:
-            order = random.permutation(some) if is_learning else some
-            for start in range(0, len(order), settings["batch_size"]):
-                indices = order[start : start + settings["batch_size"]]
-                yield (
-                    _as_values(np.stack([squares.read(place) for place in indices]), channels),
-                    wanted[indices],
-                )
-            if not is_learning:
-                return
+        for places in _split(some, settings):
+            yield _read(settings, squares, targets, places, as_indices)
 
-    shape = (None, squares.size, squares.size, channels)
-    kinds = (tf.TensorSpec(shape, tf.float32), tf.TensorSpec((None, wanted.shape[1]), wanted.dtype))
+    kinds = _kinds(settings, squares, targets, as_indices)
     streamed = tf.data.Dataset.from_generator(batches, output_signature=kinds)
-    if not is_learning:
-        steps = -(-len(some) // settings["batch_size"])
-        return streamed.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
-    if layers := _variations(settings):
-        streamed = streamed.map(lambda image, target: (_vary(image, layers), target))
-    return streamed.prefetch(2)
+    steps = -(-len(some) // settings["batch_size"])
+    return streamed.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
 
 
-def _as_values(squares: np.ndarray, channels: int) -> np.ndarray:
-    values = squares.astype(np.float32) / 255
-    return values if channels == 3 else values @ GREY[:, np.newaxis]
+def _split(places: np.ndarray, settings: dict[str, Any]) -> Iterator[np.ndarray]:
+    size = settings["batch_size"]
+    return (places[start : start + size] for start in range(0, len(places), size))
 
 
-def _variations(settings: dict[str, Any]) -> list[Any]:
-    """Keras layers that vary an image as the options say."""
-    import keras
-
-    wanted = {"fill_mode": "nearest", "seed": settings["seed"]}
-    flip = {"horizontal": "horizontal", "both": "horizontal_and_vertical"}.get(settings["flip"])
-    zoom, shift = settings["zoom"], settings["translate"]
-    layers = [keras.layers.RandomFlip(flip, seed=settings["seed"])] if flip else []
-    layers += [keras.layers.RandomRotation(settings["rotate"] / 360, **wanted)] if settings["rotate"] else []
-    layers += [keras.layers.RandomZoom((-zoom, zoom), **wanted)] if zoom else []
-    layers += [keras.layers.RandomTranslation(shift, shift, **wanted)] if shift else []
-    if settings["contrast"]:
-        layers.append(
-            keras.layers.RandomContrast(settings["contrast"], value_range=(0, 1), seed=settings["seed"])
-        )
-    return layers
+def _read(
+    settings: dict, squares: Squares, targets: np.ndarray, places: np.ndarray, as_indices: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a batch: values from 0 to 1, and targets, or where the loss wants them, indices."""
+    values = np.stack([squares.read(place) for place in places]).astype(np.float32) / 255
+    if _channels(settings) == 1:
+        values = values @ GREY[:, np.newaxis]
+    wanted = targets[places]
+    return values, wanted.argmax(axis=1).astype(np.int32)[:, np.newaxis] if as_indices else wanted
 
 
-def _vary(image: Any, layers: list[Any]) -> Any:
-    for layer in layers:
-        image = layer(image, training=True)
-    return image
+def _kinds(settings: dict, squares: Squares, targets: np.ndarray, as_indices: bool) -> tuple[Any, Any]:
+    import tensorflow as tf
+
+    shape = (None, squares.size, squares.size, _channels(settings))
+    wanted = ((None, 1), tf.int32) if as_indices else ((None, targets.shape[1]), tf.float32)
+    return tf.TensorSpec(shape, tf.float32), tf.TensorSpec(*wanted)
+
+
+def _channels(settings: dict[str, Any]) -> int:
+    return 1 if settings["colour"] == "greyscale" else 3
 
 
 class Progress:
@@ -176,9 +180,31 @@ class Progress:
         self.work, self.model, self.steps = work, model, steps
         self.settings, self.folder = work.settings, work.folder / "checkpoint"
         self.watched = "val_loss" if has_validation else "loss"
-        self.state = _read_state(self.folder)
+        self.state: dict[str, Any] = {"losses": [], "seconds": 0.0}
+        self.best: list[np.ndarray] = []
         self.next_report = 0.0
         self.began = time.monotonic()
+
+    @property
+    def done(self) -> int:
+        """How many epochs are done."""
+        return len(self.state["losses"])
+
+    def take_up(self) -> None:
+        """Bring the model to where a run that was cut off has left it."""
+        self.model.optimizer.build(self.model.trainable_variables)
+        kept = checkpoints.load(self.folder / "fit")
+        if kept is None:
+            return
+        groups, self.state = kept
+        self.best = groups["best"]
+        for name, variables in self._variables().items():
+            for variable, value in zip(variables, groups[name], strict=True):
+                variable.assign(value)
+
+    def _variables(self) -> dict[str, list[Any]]:
+        """All that changes while learning, the states of random layers too."""
+        return {"model": self.model.variables, "optimizer": self.model.optimizer.variables}
 
     def as_callback(self) -> Any:
         """What `fit` is given."""
@@ -197,7 +223,7 @@ class Progress:
         """Tell how far the epoch is, every now and then."""
         if time.monotonic() >= self.next_report:
             self.next_report = time.monotonic() + REPORT_SECONDS
-            self._report(batch + 1, len(self.state["losses"]))
+            self._report(batch + 1, self.done)
 
     def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
         """Keep the weights where they are the best so far, tell the figures, end where it is enough.
@@ -209,11 +235,12 @@ class Progress:
         if not np.isfinite(loss):
             raise ValueError(f"The loss of epoch {epoch + 1} is {loss}. Take a smaller learning rate.")
         if loss < min(self.state["losses"], default=np.inf):
-            _keep_weights(self.folder, self.model)
+            self.best = self.model.get_weights()
         self.state["losses"].append(loss)
         self.state["seconds"] += seconds
-        write_atomically(self.folder / "state.json", json.dumps(self.state))
-        left = self._left_epochs(seconds)
+        kept = {name: [np.asarray(each) for each in group] for name, group in self._variables().items()}
+        checkpoints.save(self.folder / "fit", self.done, kept | {"best": self.best}, self.state)
+        left = self.left_epochs(seconds)
         figures = {name: round(float(logs[name]), 6) for name in FIGURES if name in logs}
         figures["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
         self._report(
@@ -229,26 +256,14 @@ class Progress:
         epochs = {"epoch": epoch + 1, "epochs": self.settings["epochs"]}
         self.work.report("training", done, self.steps, **epochs, **more)
 
-    def _left_epochs(self, seconds: float) -> int:
+    def left_epochs(self, seconds: float) -> int:
+        """How many epochs are still to come at most, if each takes `seconds`."""
         losses = self.state["losses"]
-        patience = self.settings["patience"] - (len(losses) - 1 - int(np.argmin(losses)))
+        since_best = len(losses) - 1 - int(np.argmin(losses)) if losses else 0
+        patience = self.settings["patience"] - since_best
         in_time = int((60 * self.settings["minutes"] - self.state["seconds"]) / max(seconds, 1e-6))
         return max(0, min(self.settings["epochs"] - len(losses), patience, in_time))
 
     def bring_back_best(self) -> None:
         """Give the model the weights of its best epoch."""
-        path = self.folder / "best.npz"
-        if path.exists():
-            with np.load(path, allow_pickle=False) as kept:
-                self.model.set_weights([kept[f"w{index}"] for index in range(len(kept.files))])
-
-
-def _read_state(folder: Any) -> dict[str, Any]:
-    path = folder / "state.json"
-    return json.loads(path.read_text()) if path.exists() else {"losses": [], "seconds": 0.0}
-
-
-def _keep_weights(folder: Any, model: Any) -> None:
-    folder.mkdir(exist_ok=True)
-    with open_atomically(folder / "best.npz") as file:
-        np.savez(file, **{f"w{index}": weight for index, weight in enumerate(model.get_weights())})
+        self.model.set_weights(self.best)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import textwrap
 import time
+from hashlib import sha256
 
 import pytest
 
@@ -13,6 +16,7 @@ from learning import options, own_code
 from learning.package import load_package
 from models import db
 from tests.teaching import teach
+from tests.trained import COLOURS, make_images
 
 pytestmark = [
     pytest.mark.trainer,
@@ -62,6 +66,33 @@ def test_own_code_becomes_a_version_like_any_other(train, dataset):
     assert {"loss", "val_loss", "accuracy", "val_accuracy"} <= set(epochs[0]["metrics"])
     assert "In the sandbox" in training.log(run)
     assert not inside(run).exists()
+
+
+def test_a_fit_that_is_killed_goes_on_to_the_same_loss(tmp_path):
+    items = [
+        {"sha256": sha256(path.read_bytes()).hexdigest(), "path": str(path), "labels": [path.parent.name]}
+        for path in sorted(make_images(tmp_path / "photos").rglob("*.jpg"))
+    ]
+    items = [item | {"split": ("train", "validation")[place % 4 == 3]} for place, item in enumerate(items)]
+    settings = options.check("custom", {**SMALL, "epochs": 4})
+    frame = {"recipe": "custom", "task": "single-label", "dataset": "photos"}
+    folders = [runs.create(tmp_path, settings | frame, sorted(COLOURS), items) for _ in range(2)]
+    losses = []
+    for folder, kill_after in zip(folders, (9, 2), strict=True):
+        command = [sys.executable, str(sandbox.ROOT / "training.py"), "--run", str(folder), "--resume"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and len(epochs_of(folder)) < kill_after:
+                time.sleep(0.02)
+            process.kill()
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        losses.append(epochs_of(folder))
+    assert losses[0] == losses[1]
+    assert len(losses[0]) == 4
+
+
+def epochs_of(folder):
+    """The losses of every epoch told."""
+    return [event["metrics"]["val_loss"] for event in runs.read_progress(folder)[0] if "metrics" in event]
 
 
 def test_lines_of_model_add_run_too_in_greyscale_with_a_loss_of_choice(train):
