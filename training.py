@@ -29,24 +29,22 @@ from datasets import manifest
 from jobs import runs
 from learning import (
     applications,
-    augmentation,
     backbones,
     custom,
     embeddings,
     exports,
-    facts,
-    fine_tune,
     inputs,
     networks,
     options,
     own_code,
     package,
     quick,
+    settings_text,
     tables,
-    throwaway,
-    uploaded,
 )
 from learning.torch_weights import WeightsRefused
+from learning.tuning import augmentation, fine_tune
+from learning.uploads import facts, throwaway, uploaded
 from learning.work import Stopped, Work
 from utils import open_atomically
 
@@ -107,7 +105,7 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="where the package is to lie")
     parser.add_argument("--json", action="store_true", help="print one JSON line at the end")
     manifest.add_arguments(parser)
-    options.add_arguments(parser)
+    settings_text.add_arguments(parser)
     return parser.parse_args(words)
 
 
@@ -200,11 +198,11 @@ def _choose(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Return the recipe and its checked options; the command line goes before the file."""
     recipe, said = "quick", {}
     if arguments.config:
-        recipe, said = options.read_yaml(_read_text(arguments.config))
+        recipe, said = settings_text.read_yaml(_read_text(arguments.config))
     recipe = arguments.recipe or recipe
     if recipe not in RECIPES:
         raise WrongUse(f"The recipe {recipe!r} is not on offer here. Choose one of {', '.join(RECIPES)}.")
-    given = options.given_in(arguments)
+    given = settings_text.given_in(arguments)
     if "code" in given:
         given["code"] = _read_text(Path(given["code"]))
     return recipe, options.check(recipe, said | given)

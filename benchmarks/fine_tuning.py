@@ -26,10 +26,11 @@ import numpy as np
 from PIL import Image
 
 from jobs import runs
-from learning import backbones, epochs, learner, networks, options
-from learning.epochs import Data
-from learning.schedules import Plan
-from learning.streaming import Squares
+from learning import backbones, networks, options
+from learning.tuning import epochs, learner
+from learning.tuning.epochs import Data
+from learning.tuning.schedules import Plan
+from learning.tuning.streaming import Squares
 from learning.work import Work
 
 ROOT = Path(__file__).parents[1]

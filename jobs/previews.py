@@ -24,7 +24,7 @@ from jobs import queue, trainers
 from models import Dataset, Item, Job, User, db
 from utils import ImageRefused, center_crop, open_image, write_atomically
 
-PICTURE = "samples.webp"  # as learning/preview.py writes it
+PICTURE = "samples.webp"  # as learning/tuning/preview.py writes it
 SAMPLES = 4
 LOOKED_AT = 40  # items among which samples are chosen
 SIDE = 160  # pixels
@@ -128,7 +128,7 @@ def _lacking(dataset_id: int) -> list[Path]:
 
 def _draw(claim: queue.Claim, folder: Path, is_ending: Callable[[], bool]) -> bool:
     """Let a process draw one picture; false when it was ended before."""
-    process = trainers.start([str(folder)], folder / "log.txt", ("-m", "learning.preview"))
+    process = trainers.start([str(folder)], folder / "log.txt", ("-m", "learning.tuning.preview"))
     try:
         is_done = _wait(claim, process, is_ending)
     finally:

@@ -29,7 +29,7 @@ def start(
 ) -> subprocess.Popen:
     """Start `training.py` with `arguments`, its output appended to `log`. It dies with the calling thread.
 
-    `program` is what Python is to run instead, such as ("-m", "learning.preview").
+    `program` is what Python is to run instead, such as ("-m", "learning.tuning.preview").
     """
     with log.open("ab") as output:
         return subprocess.Popen(

@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 
 from datasets.freeze import freeze
 from jobs import queue, runs, uploaded
-from learning.facts import ModelRefused
 from learning.package import read_spec
+from learning.uploads.facts import ModelRefused
 from models import TASKS, Dataset, Run, User, Version, db
 
 SEED = 1

@@ -20,8 +20,8 @@ from flask import current_app
 
 from datasets import storage
 from jobs import sandbox
-from learning import facts, throwaway
-from learning.facts import Facts, ModelRefused
+from learning.uploads import facts, throwaway
+from learning.uploads.facts import Facts, ModelRefused
 from models import Dataset
 from utils import generate_random_name, lock_file, write_atomically
 

@@ -16,9 +16,9 @@ from learning import custom_fit as fitting
 from learning.calibration import Calibration
 from learning.embeddings import Refusal
 from learning.own_code import CodeRefused
-from learning.streaming import Squares
+from learning.tuning.streaming import Squares
+from learning.uploads.wrapping import guess_ending, wrap
 from learning.work import Work
-from learning.wrapping import guess_ending, wrap
 from utils import ImageRefused, write_atomically
 
 SCALING = "0-1"  # what own code is given: pixel values divided by 255

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from learning import augmentation, checkpoints
 from learning.calibration import SINGLE
-from learning.streaming import Squares
+from learning.tuning import augmentation, checkpoints
+from learning.tuning.streaming import Squares
 from learning.work import Work
 
 REPORT_SECONDS = 0.5
 MOST_STEPS = 2**26  # so that seeds stay within int32
-SEEDS_A_STEP = 16  # as learning/augmentation.py takes them
-GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as learning/wrapping.py has it
+SEEDS_A_STEP = 16  # as learning/tuning/augmentation.py takes them
+GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as learning/uploads/wrapping.py has it
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from learning import checkpoints
+from learning.tuning import checkpoints
 
 
 def save(folder, step):

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from jobs import runs
-from learning import fine_tune
 from learning.inputs import NotEnough
 from learning.package import NetworkClassifier, load_package
 from learning.proof import read_golden
+from learning.tuning import fine_tune
 from tests.trained import make_images
 
 ROOT = Path(__file__).parents[1]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from learning import gate
-from learning.facts import ModelRefused, check_outputs, from_json, match_labels, parse_labels
+from learning.uploads import gate
+from learning.uploads.facts import ModelRefused, check_outputs, from_json, match_labels, parse_labels
 from tests import model_corpus
 
 ROOT = Path(__file__).parents[1]
@@ -64,7 +64,14 @@ def test_no_hostile_model_passes(take, tmp_path):
 
 def test_the_gate_limits_itself_in_a_process_of_its_own(tmp_path):
     (tmp_path / "sent").write_bytes(model_corpus.hostile(tmp_path)["57 Lambda in .keras"])
-    command = [sys.executable, "-m", "learning.gate", str(tmp_path / "sent"), "evil.keras", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "learning.uploads.gate",
+        str(tmp_path / "sent"),
+        "evil.keras",
+        str(tmp_path),
+    ]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 1
     assert json.loads(ended.stdout)["code"] == "layer_not_allowed"
@@ -94,7 +101,7 @@ def test_the_probe_runs_what_passed_and_refuses_what_does_not_work(take, tmp_pat
         kept = tmp_path / f"{index}.{found.format}"
         (tmp_path / "kept" / found.file).rename(kept)
         arguments += [str(kept), str(found.size)]
-    command = [sys.executable, "-m", "learning.probe", *arguments]
+    command = [sys.executable, "-m", "learning.uploads.probe", *arguments]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     told = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [answer.get("outputs") for answer in told] == [3, 3, 3, None, None]

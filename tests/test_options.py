@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from learning import options
-from learning.options import OptionRefused, check, read_yaml, write_yaml
+from learning import choices, options, settings_text
+from learning.options import OptionRefused, check
+from learning.settings_text import read_yaml, write_yaml
 
 
 def test_defaults_fill_what_was_not_given():
     chosen = check("fine-tune", {"minutes": "2", "flip": ""})
     assert chosen["minutes"] == 2
-    assert chosen["flip"] == options.OPTIONS["flip"].default
+    assert chosen["flip"] == choices.OPTIONS["flip"].default
     assert set(chosen) == set(options.of("fine-tune"))
 
 
 def test_every_default_passes_its_own_check():
-    for recipe in options.RECIPES:
+    for recipe in choices.RECIPES:
         assert check(recipe, check(recipe, {})) == check(recipe, {})
 
 
@@ -87,8 +88,8 @@ def test_a_text_that_is_no_list_of_settings_is_refused(text):
 
 def test_the_command_line_names_every_option():
     parser = argparse.ArgumentParser()
-    options.add_arguments(parser)
-    given = options.given_in(parser.parse_args(["--label-smoothing", "0.2", "--minutes", "3"]))
+    settings_text.add_arguments(parser)
+    given = settings_text.given_in(parser.parse_args(["--label-smoothing", "0.2", "--minutes", "3"]))
     assert given == {"label_smoothing": "0.2", "minutes": "3"}
     assert "label-smoothing" in parser.format_help()
 

@@ -9,7 +9,7 @@ import yaml
 from sqlalchemy import select
 
 from jobs import runs, training
-from learning import options
+from learning import choices, options, settings_text
 from models import Run, db
 from tests.teaching import finish, start, teach
 from web.recipes import fields
@@ -48,7 +48,7 @@ def test_a_run_is_started_with_what_the_form_says(owner):
     assert (run.recipe, run.backbone) == ("fine-tune", "efficientnet-lite2")
     kept = runs.read_settings(training.folder_of(run))
     assert (kept["minutes"], kept["class_weights"], kept["recipe"]) == (2.5, True, "fine-tune")
-    assert kept["patience"] == options.OPTIONS["patience"].default
+    assert kept["patience"] == choices.OPTIONS["patience"].default
 
 
 def test_all_errors_are_shown_at_their_fields_and_what_was_typed_is_kept(owner):
@@ -71,7 +71,7 @@ def test_an_error_under_what_most_leave_alone_is_not_folded_away(owner):
 
 
 def test_a_switch_that_was_on_by_default_can_be_turned_off():
-    switch = options.Option("switch", True, "A switch", "", ("quick",))
+    switch = choices.Option("switch", True, "A switch", "", ("quick",))
     assert fields.Form({}).is_on("any", switch)
     assert not fields.Form({"recipe": "quick"}).is_on("any", switch)
 
@@ -109,7 +109,7 @@ def test_the_settings_file_repeats_the_run(owner):
     run = db.session.scalars(select(Run)).one()
     answer = owner.get(f"{RUNS}{run.folder}/run.yaml")
     assert "attachment" in answer.headers["Content-Disposition"]
-    recipe, given = options.read_yaml(answer.text)
+    recipe, given = settings_text.read_yaml(answer.text)
     assert options.check(recipe, given) == {"backbone": run.backbone, **run.settings}
     assert str(training.folder_of(run).parent) not in answer.text
     assert yaml.safe_load(answer.text)["recipe"] == "fine-tune"

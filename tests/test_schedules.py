@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from learning.schedules import find_rate, one_cycle, plan
+from learning.tuning.schedules import find_rate, one_cycle, plan
 
 
 def planned(count=160, **given):

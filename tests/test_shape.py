@@ -26,7 +26,7 @@ MAY_IMPORT = {
         *("models", "datasets", "serving", "utils", "config"),
         *("learning.backbones", "learning.embeddings", "learning.package", "learning.proof"),
         *("learning.calibration", "learning.evaluation", "learning.inputs"),
-        *("learning.facts", "learning.throwaway"),
+        *("learning.uploads.facts", "learning.uploads.throwaway"),
     },
     "web": {"web", "models", "datasets", "jobs", "serving", "learning", "utils", "config"},
     "server": {"web", "jobs", "datasets", "serving", "learning.package", "models", "utils", "config"},

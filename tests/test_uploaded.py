@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from learning import wrapping
-from learning.facts import SCALINGS
 from learning.package import NetworkClassifier
+from learning.uploads import wrapping
+from learning.uploads.facts import SCALINGS
 from tests import model_corpus
 from tests.trained import COLOURS, make_images
 from utils import center_crop, open_image
@@ -125,7 +125,7 @@ WRAPPED = """
 import json, sys
 import numpy as np, keras
 from keras.applications.imagenet_utils import preprocess_input
-from learning.wrapping import wrap
+from learning.uploads.wrapping import wrap
 
 def through(channels, outputs, **more):
     image = keras.Input((8, 8, channels))

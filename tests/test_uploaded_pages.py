@@ -12,7 +12,8 @@ import pytest
 
 from datasets import intake
 from jobs import leftovers, local, runs, sandbox, training, uploaded
-from learning import gate, options
+from learning import options
+from learning.uploads import gate
 from models import Member, Run, db
 from serving import prediction
 from tests import model_corpus
@@ -115,7 +116,7 @@ def test_too_large_a_model_is_refused_before_it_is_read(app, owner, taught):
 
 
 def test_it_is_looked_at_in_a_sandbox_where_there_is_one(app):
-    words, _ = uploaded._enclose(["-m", "learning.gate"], uploaded.make_folder(), [], 1024**3)
+    words, _ = uploaded._enclose(["-m", "learning.uploads.gate"], uploaded.make_folder(), [], 1024**3)
     assert ("jobs.confined" in words) == (sandbox.probe() is not None)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs import runs, training
+from learning.choices import OPTIONS
 from learning.comparison import Comparison, compare, is_right
-from learning.options import OPTIONS
 from learning.package import PackageDamaged, read_spec
 from models import Run, Version
 from web.formats import count, percent

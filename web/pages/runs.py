@@ -10,7 +10,7 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from jobs import disk, queue, runs, training
-from learning import options
+from learning import choices, settings_text
 from models import Dataset, Run, db
 from web import comparing, curves, phases, readiness, run_charts, work
 from web.access import get_dataset, get_user, has_role
@@ -82,7 +82,7 @@ def show(slug: str, name: str) -> str:
         settings=_in_words(settings),
         is_repeatable=_refusal_to_repeat(run) is None,
         metric_words=drawn.metric_words,
-        has_curves=run.recipe in options.LEARNING or bool(drawn.ends),
+        has_curves=run.recipe in choices.LEARNING or bool(drawn.ends),
         limits=current_app.config["PIGEONHOLE"],
         is_editor=has_role(get_user(), dataset, "editor"),
     )
@@ -111,7 +111,7 @@ def settings_file(slug: str, name: str) -> Response:
         settings = runs.read_settings(training.folder_of(run))
     except (OSError, ValueError):
         abort(409, "This run's folder is missing or damaged. Restore a backup.")
-    answer = current_app.response_class(options.write_yaml(settings), mimetype="application/yaml")
+    answer = current_app.response_class(settings_text.write_yaml(settings), mimetype="application/yaml")
     answer.headers["Content-Disposition"] = 'attachment; filename="run.yaml"'
     return answer
 

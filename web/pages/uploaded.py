@@ -12,7 +12,7 @@ from werkzeug.datastructures import FileStorage
 
 from datasets.names import make_inert
 from jobs import uploaded
-from learning.facts import ModelRefused
+from learning.uploads.facts import ModelRefused
 from models import db
 from web.access import get_dataset
 from web.errors import wants_json

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from learning import options
-from learning.options import Option, OptionRefused
+from learning.choices import Option
+from learning.options import OptionRefused
 
 
 class FormRefused(ValueError):

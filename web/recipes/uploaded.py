@@ -8,9 +8,9 @@ from typing import Any
 from flask import request
 
 from jobs import uploaded
-from learning import facts as knowledge
-from learning.facts import SCALINGS, Facts, ModelRefused
 from learning.options import of
+from learning.uploads import facts as knowledge
+from learning.uploads.facts import SCALINGS, Facts, ModelRefused
 from models import Dataset
 from web.recipes import fields
 

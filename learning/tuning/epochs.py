@@ -11,10 +11,10 @@ import numpy as np
 from tqdm import tqdm
 
 from learning import calibration, evaluation, tables
-from learning.keeping import Keeper, State
-from learning.learner import Learner
-from learning.schedules import Plan, one_cycle
-from learning.streaming import Squares, stream
+from learning.tuning.keeping import Keeper, State
+from learning.tuning.learner import Learner
+from learning.tuning.schedules import Plan, one_cycle
+from learning.tuning.streaming import Squares, stream
 from learning.work import Work
 
 AT_ONCE = 32  # images asked about at a time

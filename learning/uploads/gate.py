@@ -1,6 +1,6 @@
 """The static gate: what an uploaded model must pass before Keras sees it, and the clean copy that is kept.
 
-python -m learning.gate FILE SENT_NAME FOLDER    prints the facts, or why the file is refused, as JSON
+python -m learning.uploads.gate FILE SENT_NAME FOLDER    prints the facts, or why the file is refused, as JSON
 
 Neither Keras nor TensorFlow is imported. HDF5's own reader is not made for hostile files, so the web side
 runs this in a process of its own, which limits itself before it opens anything.
@@ -18,8 +18,9 @@ from typing import Any, NoReturn
 
 import h5py
 
-from learning import architecture, confinement, facts, hdf5
-from learning.facts import ANEW, MAX_MODEL, PLAIN, SMALLER, Facts, ModelRefused
+from learning import confinement
+from learning.uploads import architecture, facts, hdf5
+from learning.uploads.facts import ANEW, MAX_MODEL, PLAIN, SMALLER, Facts, ModelRefused
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB

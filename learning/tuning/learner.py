@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from learning import augmentation
 from learning.calibration import SINGLE
+from learning.tuning import augmentation
 
 GROUPS = 5  # parts of the network, each of which learns half as fast as the one above it
 SLOWER = 0.5

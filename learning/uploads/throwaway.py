@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from learning import facts
-from learning.facts import Facts, ModelRefused
+from learning.uploads import facts
+from learning.uploads.facts import Facts, ModelRefused
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GATE_SECONDS = 180  # on the clock
 PROBE_SECONDS = 180
 GATE_MEMORY = 3 * 1024**3
@@ -41,7 +41,7 @@ def take(path: Path, sent_name: str, folder: Path, enclose: Enclose = plain) -> 
     Raises:
         ModelRefused: with a message that names the file; nothing is kept.
     """
-    words = ["-m", "learning.gate", str(path), sent_name, str(folder)]
+    words = ["-m", "learning.uploads.gate", str(path), sent_name, str(folder)]
     answer = _run(enclose(words, folder, [path], GATE_MEMORY), GATE_SECONDS, sent_name)
     if "facts" not in answer:
         raise ModelRefused(answer["code"], answer["message"])
@@ -54,7 +54,7 @@ def look(folder: Path, found: Facts, size: int, enclose: Enclose = plain) -> dic
     Raises:
         ModelRefused: with a message that names the file.
     """
-    words = ["-m", "learning.probe", str(folder / found.file), str(size)]
+    words = ["-m", "learning.uploads.probe", str(folder / found.file), str(size)]
     answer = _run(enclose(words, folder, [], PROBE_MEMORY), PROBE_SECONDS, found.sent_name)
     if "outputs" not in answer:
         raise ModelRefused(answer["code"], f"{found.sent_name}: {answer['message']}")

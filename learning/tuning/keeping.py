@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from learning import checkpoints
-from learning.learner import Learner
-from learning.schedules import Plan
+from learning.tuning import checkpoints
+from learning.tuning.learner import Learner
+from learning.tuning.schedules import Plan
 
 # A checkpoint is written no oftener than this, and no oftener than costs a twentieth of the time.
 LEAST_SECONDS, TIMES_WRITING = 1.0, 20.0

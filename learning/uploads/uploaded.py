@@ -10,21 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from learning import (
-    answers,
-    calibration,
-    evaluation,
-    exports,
-    facts,
-    inputs,
-    networks,
-    package,
-    probe,
-    tables,
-    wrapping,
-)
+from learning import answers, calibration, evaluation, exports, inputs, networks, package, tables
 from learning.calibration import Calibration
-from learning.facts import Facts
+from learning.uploads import facts, probe, wrapping
+from learning.uploads.facts import Facts
 from learning.work import Work
 from utils import write_atomically
 

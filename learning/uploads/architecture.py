@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from learning.facts import ANEW, PLAIN, SMALLER, ModelRefused
+from learning.uploads.facts import ANEW, PLAIN, SMALLER, ModelRefused
 
 MAX_CONFIG = 16 * 1024 * 1024  # bytes
 MAX_DEPTH = 64

@@ -1,6 +1,6 @@
 """Sample images as a training will vary them, drawn as one picture by a process of its own.
 
-python -m learning.preview FOLDER    with squares.npy and settings.json in it; samples.webp appears beside
+python -m learning.tuning.preview FOLDER    reads squares.npy and settings.json there, writes samples.webp
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from learning import augmentation
+from learning.tuning import augmentation
 from utils import write_atomically
 
 

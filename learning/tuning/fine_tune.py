@@ -13,28 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from learning import (
-    backbones,
-    calibration,
-    epochs,
-    evaluation,
-    exports,
-    gathering,
-    heads,
-    inputs,
-    keeping,
-    learner,
-    networks,
-    schedules,
-    tables,
-)
+from learning import backbones, calibration, evaluation, exports, gathering, heads, inputs, networks, tables
 from learning.calibration import SINGLE
-from learning.epochs import Data
 from learning.gathering import Gathered
-from learning.keeping import Keeper
-from learning.learner import Learner
 from learning.package import load_package
-from learning.streaming import Squares
+from learning.tuning import epochs, keeping, learner, schedules
+from learning.tuning.epochs import Data
+from learning.tuning.keeping import Keeper
+from learning.tuning.learner import Learner
+from learning.tuning.streaming import Squares
 from learning.work import STARTED, Work
 
 TIMED_STEPS = 3

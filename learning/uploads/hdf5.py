@@ -15,7 +15,7 @@ from typing import NoReturn
 import h5py
 import numpy as np
 
-from learning.facts import ANEW, SMALLER, ModelRefused
+from learning.uploads.facts import ANEW, SMALLER, ModelRefused
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_OBJECTS = 20_000

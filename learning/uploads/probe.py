@@ -1,6 +1,6 @@
 """Loads a model that passed the gate and asks it once, in a throwaway process: does it work, what is it.
 
-python -m learning.probe FILE SIZE …    FILE is a clean copy of the gate's, SIZE the side of its squares
+python -m learning.uploads.probe FILE SIZE …    FILE is a clean copy of the gate's, SIZE its squares' side
 
 Prints one JSON line for each: outputs and parameters, or why the model is refused.
 """
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from learning import confinement, networks
-from learning.facts import ANEW, SMALLER, ModelRefused
-from learning.hdf5 import MAX_PARAMETERS
+from learning.uploads.facts import ANEW, SMALLER, ModelRefused
+from learning.uploads.hdf5 import MAX_PARAMETERS
 
 GIB = 1024**3
 MEMORY = 10 * GIB  # of addresses; TensorFlow takes 3 of them before it has done anything

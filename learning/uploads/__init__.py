@@ -1,0 +1,1 @@
+"""Recipe `uploaded`: models trained elsewhere, checked before Keras ever sees them."""
