@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from datasets import labels, tasks
 from datasets.changes import ChangeRefused, record
@@ -107,16 +107,23 @@ def delete_ids(dataset: Dataset, item_ids: list[int], user: User | None) -> Chan
     return change
 
 
-def undo(change: Change) -> None:
+def undo(change: Change) -> int:
     """Bring back what a change altered: labels as they were, or deleted items not swept yet.
 
+    Returns:
+        how many of its items were deleted for good meanwhile.
+
     Raises:
-        ChangeRefused: it was undone already, or does not fit the dataset's task any more.
+        ChangeRefused: it was undone already, none of its items is left, or it does not fit the dataset's task
+            any more.
     """
     if change.undone_at is not None:
         raise ChangeRefused("This was undone already.")
     dataset = db.session.get(Dataset, change.dataset_id)
     before = {int(item_id): names for item_id, names in change.before.items()}
+    gone = len(before) - _count_left(dataset, list(before))
+    if before and gone == len(before) and change.kind not in tasks.KINDS.values():
+        raise ChangeRefused("This can't be undone any more: its images were deleted for good meanwhile.")
     if change.kind == "delete":
         _set_deleted(dataset, list(before), None)
     elif change.kind in tasks.KINDS.values():
@@ -126,6 +133,7 @@ def undo(change: Change) -> None:
         labels.replace(dataset, before)
     change.undone_at = now()
     recount(dataset)
+    return gone
 
 
 def _of_one_dataset(items: Iterable[Item]) -> tuple[list[Item], Dataset]:
@@ -152,6 +160,12 @@ def _set_deleted(dataset: Dataset, ids: list[int], moment) -> None:
         chosen = update(Item).where(Item.dataset_id == dataset.id, Item.id.in_(chunk))
         db.session.execute(chosen.values(deleted_at=moment))
     db.session.expire_all()
+
+
+def _count_left(dataset: Dataset, ids: list[int]) -> int:
+    """Count the items of these that are in the dataset still, if only as deleted ones."""
+    theirs = select(func.count(Item.id)).where(Item.dataset_id == dataset.id)
+    return sum(db.session.scalar(theirs.where(Item.id.in_(chunk))) for chunk in _chunks(ids))
 
 
 def _chunks(ids: list[int]) -> Iterator[list[int]]:

@@ -159,6 +159,8 @@ def _do(shift: Shift, claim: queue.Claim) -> None:
         raise
     except Exception as error:
         db.session.rollback()
+        if not queue.is_held(claim):  # what it worked on was deleted under its hands
+            return _tell(f"Job {claim.job_id} ({claim.kind}) was deleted or taken over while at work on it.")
         traceback.print_exc()
         return _fail(claim, f"An unexpected error: {error}. The worker's log has the details.")
 

@@ -174,6 +174,12 @@ def is_stop_asked(claim: Claim) -> bool:
     return db.session.scalar(select(Job.is_stop_asked).where(Job.id == claim.job_id)) is not False
 
 
+def is_held(claim: Claim) -> bool:
+    """Whether the job is still this worker's; it is not once its dataset was deleted."""
+    ours = (Job.id == claim.job_id, Job.state == "running", Job.fence == claim.fence)
+    return db.session.scalar(select(Job.id).where(*ours)) is not None
+
+
 def resume(job: Job) -> None:
     """Put a job that failed, was cancelled or was interrupted back into the queue.
 

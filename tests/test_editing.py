@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from datetime import timedelta
 
 import pytest
 
-from datasets import editing, intake, labels
+from datasets import editing, intake, labels, sweep
 from datasets.counts import recount
 from datasets.editing import ChangeRefused, NameRefused
-from models import Label, db
+from models import Label, db, now
 from tests import corpus
 
 
@@ -74,8 +75,16 @@ def test_undoing_passes_over_items_swept_since(dataset, items, alice):
     change = editing.relabel(items[:2], "bird", alice)
     db.session.delete(items[0])
     db.session.flush()
-    editing.undo(change)
+    assert editing.undo(change) == 1
     assert names_of(items[1:2]) == [["cat"]]
+
+
+def test_a_deletion_whose_items_were_swept_cannot_be_undone_any_more(dataset, items, alice):
+    change = editing.delete_items(items[:2], alice)
+    sweep.sweep_rows(now() + timedelta(days=365))
+    with pytest.raises(ChangeRefused, match="for good"):
+        editing.undo(change)
+    assert change.undone_at is None
 
 
 def test_an_empty_selection_and_a_bad_name_are_refused(dataset, items, alice):

@@ -11,7 +11,7 @@ from jobs import imports, local, queue, runs, training
 from learning.backbones import find
 from learning.embeddings import EmbeddingStore
 from learning.package import FORMAT, write_spec
-from models import Item, Job, db
+from models import Dataset, Item, Job, db
 from tests.photos import write_zip
 
 
@@ -125,6 +125,23 @@ def test_an_import_whose_dataset_is_deleted_is_seen_through_to_that_end(app, dat
     datasets.delete(dataset)
     db.session.commit()
     local.see_through(app, job_id, threading.Event(), lambda job: pytest.fail("there is nothing to tell"))
+
+
+class Deletion(threading.Event):
+    """A dataset deleted at the moment a worker asks whether it is to end, between two batches."""
+
+    def is_set(self):
+        if dataset := db.session.query(Dataset).one_or_none():
+            datasets.delete(dataset)
+            db.session.commit()
+        return False
+
+
+def test_a_dataset_deleted_while_its_images_come_in_ends_the_import_in_one_line(app, import_, capsys):
+    assert work(local.Shift(app, "w1", ending=Deletion()), "import")
+    told = capsys.readouterr().err
+    assert "was deleted" in told
+    assert told.count("\n") == 1
 
 
 def test_training_is_refused_with_the_reason_while_there_is_too_little(shift, import_, dataset, alice):

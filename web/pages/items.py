@@ -102,9 +102,16 @@ def undo(slug: str, change_id: int) -> Response:
         get_dataset(slug, "owner")  # who may change the task may take that back
     editing.hold(dataset)
     try:
-        editing.undo(made)
+        gone = editing.undo(made)
     except ChangeRefused as error:
         abort(409, str(error))
     db.session.commit()
-    flash("Taken back: everything is as it was before.", "success")
+    flash(_describe_undone(gone), "success")
     return redirect(local_address(request.args.get("back", ""), url_for("datasets.show", slug=slug)))
+
+
+def _describe_undone(gone: int) -> str:
+    if not gone:
+        return "Taken back: everything is as it was before."
+    images = "1 image was" if gone == 1 else f"{gone:,} images were"
+    return f"Taken back, as far as can be: {images} deleted for good meanwhile."
