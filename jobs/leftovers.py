@@ -9,10 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from flask import current_app
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, not_, or_, select
 
 from datasets import sweep as sweeping
-from jobs import runs
+from jobs import imports, runs
 from models import Import, Job, Run, db, now
 from utils import lock_file
 
@@ -20,6 +20,7 @@ from utils import lock_file
 YOUNG_SECONDS = 3600
 SWEEP_SECONDS = 3600
 SMALL_JOBS_KEPT = timedelta(days=1)  # those that leave nothing to look at
+FAILED_UPLOADS_KEPT = timedelta(days=1)  # in which a failed import can be tried again
 SAMPLES_KEPT_SECONDS = 24 * 3600
 
 
@@ -78,13 +79,10 @@ def _old_samples() -> Iterator[Path]:
 
 
 def _unknown_uploads() -> Iterator[Path]:
-    waiting = (
-        select(Import.upload, Import.options).join(Job).where(Job.state.not_in(("finished", "cancelled")))
-    )
-    uploads = [
-        path for upload, options in db.session.execute(waiting) for path in (upload, options.get("list"))
-    ]
-    known = {Path(path).name for path in uploads if path}
+    is_over = Job.state.in_(("finished", "cancelled"))
+    is_given_up = and_(Job.state == "failed", Job.finished_at < now() - FAILED_UPLOADS_KEPT)
+    waiting = select(Import).join(Job).where(not_(or_(is_over, is_given_up)))
+    known = {path.name for import_ in db.session.scalars(waiting) for path in imports.uploads_of(import_)}
     folder = current_app.config["PIGEONHOLE"].folder("uploads")
     yield from (path for path in folder.iterdir() if path.name not in known)
 

@@ -165,6 +165,18 @@ def test_a_waiting_zip_can_be_cancelled(owner):
     assert "Cancelled" in owner.get(address).text
 
 
+def test_a_failed_import_offers_to_try_again_while_what_was_sent_is_kept(owner):
+    answer = add_zip(owner, zipped(rose__1=picture()))
+    import_ = db.session.get(Import, answer.json["import_id"])
+    assert owner.post(f"{answer.json['url']}/retry").status_code == 409
+    import_.job.state = "failed"
+    assert "Try again" in owner.get(answer.json["url"]).text
+    assert "Try again" in owner.get("/queue").text
+    assert owner.post(f"/queue/{import_.job_id}/retry").status_code == 303
+    db.session.expire_all()
+    assert import_.job.state == "queued"
+
+
 def test_a_zip_without_scripts_leads_to_its_page(owner):
     answer = add_zip(owner, zipped(rose__1=picture()), headers={})
     assert answer.status_code == 303

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import zipfile
 
 import pytest
 
 from datasets import datasets
-from jobs import imports, local, queue, runs, training
+from jobs import imports, leftovers, local, queue, runs, training
 from learning.backbones import find
 from learning.embeddings import EmbeddingStore
 from learning.package import FORMAT, write_spec
@@ -125,6 +127,49 @@ def test_an_import_whose_dataset_is_deleted_is_seen_through_to_that_end(app, dat
     datasets.delete(dataset)
     db.session.commit()
     local.see_through(app, job_id, threading.Event(), lambda job: pytest.fail("there is nothing to tell"))
+
+
+@pytest.fixture
+def failed_import(shift, dataset, alice, settings):
+    """An import that failed for its CSV: several labels an image, in a dataset of one label an image."""
+    path = write_zip(settings.folder("uploads") / "photos.zip")
+    names = [name for name in zipfile.ZipFile(path).namelist() if not name.endswith("/")]
+    table = settings.folder("uploads") / "tags.csv"
+    table.write_text("".join(["file,label\n", *(f"{name},cat|dog\n" for name in names)]))
+    options = {"list": str(table), "list_name": "tags.csv"}
+    failed = imports.start_import(dataset, alice, "zip", "photos.zip", path, options=options)
+    db.session.commit()
+    work(shift, "import")
+    assert failed.job.state == "failed"
+    return failed
+
+
+def test_a_failed_import_is_tried_again_once_its_reason_is_gone(shift, dataset, failed_import, settings):
+    dataset.task = "multi-label"
+    imports.try_again(failed_import)
+    db.session.commit()
+    work(shift, "import")
+    assert (failed_import.job.state, failed_import.added) == ("finished", 12)
+    assert not list(settings.folder("uploads").iterdir())
+
+
+def test_what_a_failed_import_was_sent_is_swept_after_a_day(failed_import, settings):
+    for path in settings.folder("uploads").iterdir():
+        os.utime(path, (0, 0))
+    leftovers.sweep()
+    assert imports.can_try_again(failed_import)
+    failed_import.job.finished_at -= leftovers.FAILED_UPLOADS_KEPT
+    db.session.commit()
+    leftovers.sweep()
+    assert not list(settings.folder("uploads").iterdir())
+    with pytest.raises(queue.NotResumable):
+        imports.try_again(failed_import)
+
+
+def test_a_folder_of_the_command_lines_is_not_read_again_on_a_pages_word(shift, dataset, tmp_path):
+    refused = imports.start_import(dataset, None, "zip", "photos.zip", write_zip(tmp_path / "photos.zip"))
+    refused.job.state = "failed"
+    assert not imports.can_try_again(refused)
 
 
 class Deletion(threading.Event):

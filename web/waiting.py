@@ -9,7 +9,7 @@ from typing import Any
 from flask import current_app, url_for
 from sqlalchemy import select
 
-from jobs import estimates, local, queue
+from jobs import estimates, imports, local, queue
 from models import Dataset, Import, Job, Run, User, db
 from web import work
 from web.access import get_datasets, has_role
@@ -17,7 +17,7 @@ from web.access import get_datasets, has_role
 KINDS = {"run": "Training", "import": "Import", "embed": "Getting to know images", "preview": "Sample images"}
 LANES = (local.RUN_KINDS, local.QUICK_KINDS, local.SAMPLE_KINDS)
 MOST = 100  # jobs shown of each part of the page
-RETRIED = ("run", "embed")  # the others can't be begun anew: what they worked on is gone
+RETRIED = ("run", "embed")  # an import only while what was sent is kept; sample images not at all
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,10 @@ class Line:
     @property
     def is_retried(self) -> bool:
         """Whether it can be tried again."""
-        return self.may_change and self.job.kind in RETRIED and self.job.state in queue.RESUMABLE
+        if not self.may_change or self.job.state not in queue.RESUMABLE:
+            return False
+        import_ = imports.find_by_job(self.job)
+        return imports.can_try_again(import_) if import_ else self.job.kind in RETRIED
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from datasets.labelling import File, label_files
 from datasets.names import make_inert
 from datasets.rows import Taken, add_rows, report_left_out
 from datasets.sources import Brought
-from jobs import queue
+from jobs import imports, queue
 from jobs.imports import request_embedding, start_import
 from models import OUTCOMES, Dataset, Import, ImportFile, db
 from web import uploads, work
@@ -149,6 +149,18 @@ def cancel(slug: str, import_id: int) -> Response:
     return redirect(url_for("imports.show", slug=slug, import_id=import_id), 303)
 
 
+@blueprint.post("/<int:import_id>/retry")
+def retry(slug: str, import_id: int) -> Response:
+    """Work through a failed import again; what is in already is skipped."""
+    dataset = get_dataset(slug, "editor")
+    try:
+        imports.try_again(_find_import(dataset, import_id))
+    except queue.NotResumable as refused:
+        abort(409, str(refused))
+    db.session.commit()
+    return redirect(url_for("imports.show", slug=slug, import_id=import_id), 303)
+
+
 def _sent_files(field: str, advice: str) -> list[FileStorage]:
     files = [file for file in request.files.getlist(field) if file.filename]
     if not files:
@@ -237,6 +249,7 @@ def _report(dataset: Dataset, import_: Import) -> str:
         dataset=dataset,
         import_=import_,
         progress=_progress(dataset, import_),
+        can_try_again=imports.can_try_again(import_),
         outcome=outcome,
         files=_files(import_, outcome, page),
         page=page,

@@ -6,8 +6,8 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from jobs import queue, training
-from models import Dataset, Job, Run, db
+from jobs import imports, queue, training
+from models import Dataset, Import, Job, Run, db
 from web import waiting
 from web.access import get_dataset, get_user
 
@@ -39,15 +39,25 @@ def cancel(job_id: int) -> Response:
 def retry(job_id: int) -> Response:
     """Put a job that failed, was cancelled or interrupted into the queue again."""
     job, run = _find(job_id)
-    if job.kind not in waiting.RETRIED:
-        abort(409, "This can't be tried again. Send the files anew.")
+    import_ = imports.find_by_job(job)
+    if import_ is None and job.kind not in waiting.RETRIED:
+        abort(409, "This can't be tried again.")
     try:
-        training.resume(run) if run else queue.resume(job)
+        _put_back(job, run, import_)
         db.session.commit()
     except queue.NotResumable as problem:
         db.session.rollback()
         flash(str(problem), "danger")
     return redirect(url_for("jobs.index"), 303)
+
+
+def _put_back(job: Job, run: Run | None, import_: Import | None) -> None:
+    if run:
+        training.resume(run)
+    elif import_:
+        imports.try_again(import_)
+    else:
+        queue.resume(job)
 
 
 def _find(job_id: int) -> tuple[Job, Run | None]:
