@@ -33,7 +33,8 @@ from web import auth, invitations, listening, tokens
 # What a command refuses with a sentence for a person.
 REFUSALS = (
     *(config.BadSetting, database.DataRefused, listening.PortTaken, backup.BackupRefused),
-    *(auth.PasswordRefused, names.NameRefused, PackageDamaged, classifier.VersionUnusable),
+    *(auth.PasswordRefused, auth.UserNameRefused, names.NameRefused),
+    *(PackageDamaged, classifier.VersionUnusable),
 )
 
 try:  # SQLite 3.7.0 to 3.51.2 can corrupt a write-ahead log; the bundled one is fixed
@@ -134,12 +135,14 @@ def worker() -> None:
 @click.option("--admin", is_flag=True, help="May do everything, on every dataset.")
 def create_user(name: str, admin: bool) -> None:
     """Make a user; the password comes from PIGEONHOLE_PASSWORD, or is asked."""
+    name = auth.clean_user_name(name)
     with _open().app_context():
         if auth.find_user(name):
             raise click.ClickException(f"There is a user {name} already.")
+        db.session.rollback()  # asking and hashing take long, and nobody waits for them
         password = os.environ.get("PIGEONHOLE_PASSWORD")
         password = password or click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-        user = User(name=name.strip(), password_hash=auth.hash_password(password), is_admin=admin)
+        user = User(name=name, password_hash=auth.hash_password(password), is_admin=admin)
         db.session.add(user)
         db.session.commit()
         click.echo(f"Made the user {user.name}.")

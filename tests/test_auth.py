@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from models import FailedLogin, Invitation, Token, User, db, now
+from server import sqlite_module
 from tests.conftest import PASSWORD
 from web import auth, invitations, tokens
 
@@ -18,7 +20,7 @@ NEW = "a quite different one"
 @pytest.fixture
 def known(alice):
     """alice, with her password set."""
-    auth.set_password(alice, PASSWORD)
+    auth.set_password(alice, auth.hash_password(PASSWORD))
     db.session.commit()
     return alice
 
@@ -69,6 +71,26 @@ def test_a_short_password_is_refused_with_the_reason(client, app):
     answer = client.post(path, data={"name": "ada", "password": "short", "again": "short"})
     assert "Choose 10 to 200 characters." in answer.text
     assert auth.count_users() == 0
+
+
+def test_nobody_waits_while_the_password_of_somebody_invited_is_hashed(client, settings, monkeypatch):
+    class Watched:
+        """Argon2, and whether somebody else could have written while it worked."""
+
+        could_write = []
+
+        def hash(self, password):
+            with closing(sqlite_module.connect(settings.instance / "pigeonhole.db", timeout=0)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                self.could_write.append(True)
+            return argon2.hash(password)
+
+    argon2 = auth.hasher
+    monkeypatch.setattr(auth, "hasher", Watched())
+    path = invitations.make_setup_link()
+    answer = client.post(path, data={"name": "ada", "password": PASSWORD, "again": PASSWORD})
+    assert answer.status_code == 302
+    assert Watched.could_write == [True]
 
 
 def test_an_administrator_invites_somebody_who_then_signs_in(client, sign_in, app, root):

@@ -57,6 +57,13 @@ def test_the_answer_shows_a_chart_a_table_and_the_command(owner):
 
 
 @pytest.mark.trainer
+def test_a_sent_name_is_kept_inert(owner):
+    send(owner, name="a\u202egpj.exe")
+    assert db.session.query(Prediction).one().sent_name == "a\ufffdgpj.exe"
+    assert "\u202e" not in send(owner, image=b"none", name="a\u202egpj.exe").text
+
+
+@pytest.mark.trainer
 def test_the_twin_is_the_json_of_the_same_call(owner):
     address = ask(owner)
     shown = re.search(r'<code id="json">(.*?)</code>', owner.get(address).text, re.DOTALL).group(1)

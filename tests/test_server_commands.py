@@ -71,6 +71,14 @@ def test_a_user_is_made_once(call, rows):
     assert "already" in err
 
 
+@pytest.mark.parametrize("name", ["", " ", "ada lovelace", "a" * 61, "ada\u202e", "ada;drop"])
+def test_a_name_that_the_pages_would_refuse_is_refused_here_too(call, instance, name):
+    status, out, err = call("create-user", "--", name)
+    assert (status, out) == (1, "")
+    assert "1 to 60 characters" in err
+    assert not instance.exists()
+
+
 def test_a_short_password_is_refused_with_a_sentence(call, rows, monkeypatch):
     monkeypatch.setenv("PIGEONHOLE_PASSWORD", "short")
     status, _, err = call("create-user", "root")

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import contains_eager, defer, joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
+from datasets.names import make_inert
 from models import Dataset, Prediction, Run, Version, db
 from serving import prediction
 from serving.classifier import Busy, VersionUnusable
@@ -15,8 +16,6 @@ from serving.prediction import Answer
 from utils import ImageRefused
 from web.access import get_user, has_role
 from web.transactions import end_reading
-
-MAX_NAME = 1024  # characters of a sent name that are kept
 
 Outcome = Answer | ImageRefused
 
@@ -54,7 +53,7 @@ def answer_all(version: Version, files: list[tuple[str, bytes]]) -> list[Outcome
     try:
         for (sent_name, content), outcome in zip(files, outcomes, strict=True):
             if isinstance(outcome, Answer):
-                prediction.keep(outcome, content, sent_name[:MAX_NAME], user_id)
+                prediction.keep(outcome, content, make_inert(sent_name), user_id)
         db.session.commit()
     except IntegrityError:
         abort(404, "The dataset was deleted while this was being answered.")

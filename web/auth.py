@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 import unicodedata
@@ -27,6 +28,9 @@ hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 # What an unknown name's password is compared with, so that it takes as long as a known one's.
 NOBODYS_HASH = hasher.hash(secrets.token_hex(16))
 MIN_PASSWORD, MAX_PASSWORD = 10, 200
+MAX_USER_NAME = 60
+USER_NAME = r"[\w.@-]+\Z"  # of a user's name, in NFC and without spaces around it
+NAME_HINT = "Letters, digits and . _ @ - without spaces."
 LOGIN_WINDOW = timedelta(minutes=1)
 
 login_manager = LoginManager()
@@ -34,6 +38,10 @@ login_manager = LoginManager()
 
 class PasswordRefused(ValueError):
     """A password that is not taken; the message says why."""
+
+
+class UserNameRefused(ValueError):
+    """A name that no user can have; the message says why."""
 
 
 class TooManyLogins(Exception):
@@ -47,6 +55,23 @@ class TooManyLogins(Exception):
 def register(app: Flask) -> None:
     """Let `app` know its users by their session."""
     login_manager.init_app(app)
+
+
+def clean_user_name(text: str) -> str:
+    """Return a new user's name in NFC, by the rules of the pages' forms.
+
+    Raises:
+        UserNameRefused: empty, over 60 characters, or with something else than letters, digits and . _ @ -
+    """
+    name = strip_name(text)
+    if not re.match(USER_NAME, name) or len(name) > MAX_USER_NAME:
+        raise UserNameRefused(f"Choose a name of 1 to {MAX_USER_NAME} characters. {NAME_HINT}")
+    return name
+
+
+def strip_name(text: str) -> str:
+    """Return a typed name in NFC, without the spaces around it."""
+    return unicodedata.normalize("NFC", text).strip()
 
 
 def hash_password(password: str) -> str:
@@ -71,7 +96,7 @@ def is_password(user: User | None, password: str) -> bool:
 
 def fold(name: str) -> str:
     """Return a name as users' names are compared: however typed, capitals and spaces at the ends aside."""
-    return unicodedata.normalize("NFC", name).strip().lower()
+    return strip_name(name).lower()
 
 
 def find_user(name: str) -> User | None:
@@ -113,13 +138,9 @@ def start_session(user: User) -> None:
     session["signed_in_at"] = int(time.time())
 
 
-def set_password(user: User, password: str) -> None:
-    """Give the user a new password and end every session they have.
-
-    Raises:
-        PasswordRefused: too short or too long.
-    """
-    user.password_hash = hash_password(password)
+def set_password(user: User, password_hash: str) -> None:
+    """Give the user a new password, by its hash, and end every session they have."""
+    user.password_hash = password_hash
     user.session_key = secrets.token_hex(16)
 
 

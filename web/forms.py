@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, IntegerField, PasswordField, SelectField, SelectMultipleField, StringField
 from wtforms import TextAreaField as TextField
@@ -11,9 +9,8 @@ from wtforms.validators import EqualTo, InputRequired, Length, NumberRange, Opti
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from models import ROLES, SCOPES
-from web.auth import MAX_PASSWORD, MIN_PASSWORD
+from web.auth import MAX_PASSWORD, MAX_USER_NAME, MIN_PASSWORD, NAME_HINT, USER_NAME, strip_name
 
-NAME_HINT = "Letters, digits and . _ @ - without spaces."
 PASSWORD_HINT = f"At least {MIN_PASSWORD} characters. A few words in a row are easy to remember."
 TASK_CHOICES = [
     ("single-label", "Exactly one label for each image"),
@@ -30,7 +27,7 @@ EXPIRY_CHOICES = [(7, "7 days"), (30, "30 days"), (90, "90 days"), (365, "1 year
 
 
 def _strip(text: str | None) -> str | None:
-    return unicodedata.normalize("NFC", text).strip() if text else text
+    return strip_name(text) if text else text
 
 
 def _new_password(label: str) -> PasswordField:
@@ -47,7 +44,7 @@ def _repeated_password() -> PasswordField:
 
 
 def _user_name(label: str = "Name") -> StringField:
-    checks = [InputRequired(), Length(max=60), Regexp(r"^[\w.@-]+$", message=NAME_HINT)]
+    checks = [InputRequired(), Length(max=MAX_USER_NAME), Regexp(USER_NAME, message=NAME_HINT)]
     keywords = {"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}
     return StringField(label, checks, filters=[_strip], description=NAME_HINT, render_kw=keywords)
 

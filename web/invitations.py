@@ -10,7 +10,7 @@ from flask import current_app
 from sqlalchemy import delete, func, select, update
 
 from models import Invitation, User, db, now
-from web.auth import count_users, find_user, fold, hash_password, set_password
+from web.auth import count_users, find_user, fold, set_password
 
 
 class InvitationSpent(ValueError):
@@ -55,21 +55,22 @@ def find(token: str, is_setup: bool = False) -> Invitation:
     return invitation
 
 
-def accept(invitation: Invitation, name: str, password: str) -> User:
+def accept(invitation: Invitation, name: str, password_hash: str) -> User:
     """Use the invitation up and return its user with this password, made if there is none of that name.
+
+    The password comes as its hash (`auth.hash_password`): hashing takes long, and this holds the database.
 
     Raises:
         InvitationSpent: somebody else was faster.
-        PasswordRefused: too short or too long.
     """
     unused = update(Invitation).filter_by(id=invitation.id, used_at=None).values(used_at=now())
     if db.session.execute(unused).rowcount != 1:
         raise InvitationSpent
     user = find_user(name)
     if user:
-        set_password(user, password)
+        set_password(user, password_hash)
         return user
-    user = User(name=name, password_hash=hash_password(password), is_admin=invitation.is_admin)
+    user = User(name=name, password_hash=password_hash, is_admin=invitation.is_admin)
     db.session.add(user)
     return user
 

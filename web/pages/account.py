@@ -116,8 +116,10 @@ def _find_invitation(token: str, is_setup: bool = False) -> Invitation:
 
 
 def _accept(invitation: Invitation, name: str, password: str) -> Response:
+    db.session.rollback()  # hashing takes long, so it is done without a lock
+    password_hash = auth.hash_password(password)
     try:
-        user = invitations.accept(invitation, name, password)
+        user = invitations.accept(invitation, name, password_hash)
     except invitations.InvitationSpent as error:
         abort(404, str(error))
     db.session.commit()
@@ -158,7 +160,7 @@ def change_password() -> Response | str | tuple[str, int]:
     if known is None:
         form.current.errors = ["This is not your present password."]
         return _page(password_form=form), 422
-    auth.set_password(user, form.password.data)
+    auth.set_password(user, auth.hash_password(form.password.data))
     db.session.commit()
     auth.start_session(user)
     flash("Your password is changed. You are signed out everywhere else.", "success")

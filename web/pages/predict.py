@@ -7,6 +7,7 @@ import json
 from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from datasets.names import make_inert
 from models import Dataset, Prediction
 from utils import ImageRefused
 from web import charts
@@ -40,7 +41,7 @@ def answer(slug: str) -> AnyResponse:
         return _refuse(slug, "Choose an image first.")
     (outcome,) = answer_all(version, [(sent.filename, sent.read())])
     if isinstance(outcome, ImageRefused):
-        return _refuse(slug, f"{sent.filename}: {outcome}")
+        return _refuse(slug, f"{make_inert(sent.filename)}: {outcome}")
     return redirect(url_for("predict.show", filename=outcome.filename), 303)
 
 
