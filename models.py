@@ -249,6 +249,7 @@ class Change(db.Model):
     kind: Mapped[str] = mapped_column(String(10))  # relabel, delete, to-single or to-multi
     summary: Mapped[str] = mapped_column(String(300))
     before: Mapped[dict] = mapped_column(default=dict)  # {item id as text: [label names]}
+    labels: Mapped[dict] = mapped_column(default=dict)  # {name in `before`: id of the label that had it}
     created_at: Mapped[datetime] = mapped_column(default=now)
     undone_at: Mapped[datetime | None]
 

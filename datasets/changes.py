@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from models import Change, Dataset, User, db
+from sqlalchemy import select
+
+from models import Change, Dataset, Label, User, db
 
 MAX_SUMMARY = 300  # characters
 
@@ -25,13 +27,29 @@ def record(
         summary: for a person.
         before: {item id: label names} of every item that changes.
     """
+    names = {name for each in before.values() for name in each}
     change = Change(
         dataset_id=dataset.id,
         user_id=user.id if user else None,
         kind=kind,
         summary=summary[:MAX_SUMMARY],
-        before={str(item_id): names for item_id, names in before.items()},
+        before={str(item_id): each for item_id, each in before.items()},
+        labels={name: label_id for label_id, name in _names_by_id(dataset.id).items() if name in names},
     )
     db.session.add(change)
     db.session.flush()
     return change
+
+
+def read_before(change: Change) -> dict[int, list[str]]:
+    """Return {item id: label names} as it stood before a change, by the names that these labels have now."""
+    present = _names_by_id(change.dataset_id)
+    renamed = {name: present.get(label_id, name) for name, label_id in change.labels.items()}
+    return {
+        int(item_id): list(dict.fromkeys(renamed.get(name, name) for name in names))
+        for item_id, names in change.before.items()
+    }
+
+
+def _names_by_id(dataset_id: int) -> dict[int, str]:
+    return dict(db.session.execute(select(Label.id, Label.name).where(Label.dataset_id == dataset_id)).all())

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from sqlalchemy import func, select, update
 
 from datasets import labels, tasks
-from datasets.changes import ChangeRefused, record
+from datasets.changes import ChangeRefused, read_before, record
 from datasets.counts import recount
 from datasets.names import NameRefused, clean_name
 from models import Change, Dataset, Item, User, db, now
@@ -120,7 +120,7 @@ def undo(change: Change) -> int:
     if change.undone_at is not None:
         raise ChangeRefused("This was undone already.")
     dataset = db.session.get(Dataset, change.dataset_id)
-    before = {int(item_id): names for item_id, names in change.before.items()}
+    before = read_before(change)
     gone = len(before) - _count_left(dataset, list(before))
     if before and gone == len(before) and change.kind not in tasks.KINDS.values():
         raise ChangeRefused("This can't be undone any more: its images were deleted for good meanwhile.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from datasets import labels
-from datasets.changes import ChangeRefused, record
+from datasets.changes import ChangeRefused, read_before, record
 from datasets.counts import recount
 from datasets.labels import count_labels
 from models import TASKS, Change, Dataset, Item, ItemLabel, User, db
@@ -107,7 +107,7 @@ def take_back(dataset: Dataset, change: Change) -> None:
         raise ChangeRefused("Images bear several labels by now. Change the task in the settings.")
     dataset.task = other_task(dataset)
     db.session.flush()
-    labels.replace(dataset, {int(item_id): names for item_id, names in change.before.items()})
+    labels.replace(dataset, read_before(change))
 
 
 def check_still_fits(dataset: Dataset, names: Iterable[list[str]]) -> None:

@@ -79,6 +79,22 @@ def test_undoing_passes_over_items_swept_since(dataset, items, alice):
     assert names_of(items[1:2]) == [["cat"]]
 
 
+def test_undoing_follows_a_label_that_was_renamed_since(dataset, items, alice):
+    change = editing.relabel(items[:1], "bird", alice)
+    labels.rename(labels.find(dataset, "cat"), "kitten")
+    labels.create(dataset, "cat")  # another label of the old name
+    editing.undo(change)
+    assert names_of(items[:2]) == [["kitten"], ["kitten"]]
+    assert count(dataset) == {"bird": 0, "cat": 0, "dog": 2, "kitten": 3}
+
+
+def test_undoing_makes_a_label_anew_that_was_deleted_since(dataset, items, alice):
+    change = editing.relabel(items[:1], "bird", alice)
+    labels.delete(labels.find(dataset, "cat"), alice)
+    editing.undo(change)
+    assert names_of(items[:2]) == [["cat"], []]
+
+
 def test_a_deletion_whose_items_were_swept_cannot_be_undone_any_more(dataset, items, alice):
     change = editing.delete_items(items[:2], alice)
     sweep.sweep_rows(now() + timedelta(days=365))
