@@ -154,5 +154,11 @@ def place(name: str, found: Facts, run_folder: Path) -> None:
     write_atomically(run_folder / FACTS, json.dumps(found.as_json(), ensure_ascii=False) + "\n")
 
 
+def forget(name: str) -> None:
+    """Delete an upload; runs that took their copy keep it."""
+    if _NAME.fullmatch(name):
+        shutil.rmtree(_root() / name, ignore_errors=True)
+
+
 def _root() -> Path:
     return current_app.config["PIGEONHOLE"].folder("uploads")

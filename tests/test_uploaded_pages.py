@@ -18,6 +18,7 @@ from models import Member, Run, db
 from serving import prediction
 from tests import model_corpus
 from tests.trained import COLOURS, as_bytes, make_photo
+from web import tokens
 
 
 @pytest.fixture
@@ -84,6 +85,55 @@ def test_a_good_model_is_asked_about_and_becomes_a_run(app, owner, taught):
     assert (folder / "model.keras").exists()
     assert json.loads((folder / "facts.json").read_text())["sent_name"] == "colours.h5"
     assert (run.recipe, run.backbone, run.settings["scaling"]) == ("uploaded", "colours.h5", "0-1")
+
+
+@pytest.fixture
+def post(app, client, alice, taught):
+    """`post(content, **fields)`: sends a model over the API, with a token of alice's that may train."""
+    _, text = tokens.make_token(alice, "test", ["train"])
+    db.session.commit()
+
+    def post(content=None, **fields):
+        if content is not None:
+            fields["model"] = (io.BytesIO(content), "colours.keras")
+        header = {"Authorization": f"Bearer {text}"}
+        return client.post("/api/v1/datasets/flowers/versions", data=fields, headers=header)
+
+    return post
+
+
+def test_a_model_sent_over_the_api_becomes_a_run_and_leaves_nothing_else(app, post):
+    content = model_corpus.good()["colours.keras"]
+    answer = post(content, labels="red,green,blue", settings='{"scaling": "0-1"}')
+    assert answer.status_code == 202, answer.json
+    assert answer.location == f"/api/v1/runs/{answer.json['id']}"
+    run = db.session.query(Run).one()
+    assert runs.read_labels(training.folder_of(run)) == ["red", "green", "blue"]
+    assert (run.recipe, run.backbone, run.job.state) == ("uploaded", "colours.keras", "queued")
+    assert not uploads(app)
+
+
+def test_what_the_api_is_not_told_of_a_model_is_refused_by_its_field(app, post):
+    answer = post(model_corpus.good()["colours.keras"])
+    assert (answer.status_code, answer.json["error"]["field"]) == (422, "settings")
+    assert (db.session.query(Run).count(), uploads(app)) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({}, 422),
+        ({"content": b"x", "colour": "red"}, 400),
+        ({"content": b"x", "settings": "{"}, 400),
+        ({"content": b"x", "settings": '{"model": "x"}'}, 400),
+        ({"content": b"x", "settings": '{"scaling": "loud"}'}, 422),
+        ({"content": b"x", "settings": '{"seed": 1e999}'}, 400),
+        ({"content": b"not a model"}, 422),
+    ],
+)
+def test_a_wrong_wish_over_the_api_is_refused_and_leaves_nothing(app, post, fields, status):
+    assert post(**fields).status_code == status
+    assert (db.session.query(Run).count(), uploads(app)) == (0, [])
 
 
 def test_an_upload_is_its_dataset_s_alone(app, owner, taught, alice, tmp_path):

@@ -84,14 +84,19 @@ def read_json(fields: set[str] | None = None) -> dict[str, Any]:
     """
     if not request.is_json:
         abort(415, "Send JSON, with Content-Type: application/json.")
+    return parse_json(request.get_data(cache=True), fields)
+
+
+def parse_json(text: str | bytes, fields: set[str] | None = None, what: str = "The body") -> dict[str, Any]:
+    """Return a JSON object as `read_json` does; `what` names it where it is refused."""
     try:
-        value = json.loads(request.get_data(cache=True), parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         abort(400, f"The JSON is nested deeper than {MAX_JSON_DEPTH}.")
     except ValueError as error:
-        abort(400, f"The body is not valid JSON: {str(error)[:200]}")
+        abort(400, f"{what} is not valid JSON: {str(error)[:200]}")
     if not isinstance(value, dict):
-        abort(400, "The body must be a JSON object.")
+        abort(400, f"{what} must be a JSON object.")
     _check_json(value)
     if fields is not None and (unknown := sorted(set(value) - fields)):
         abort(400, f"Unknown field {unknown[0][:100]!r}. Known are: {', '.join(sorted(fields))}.")

@@ -27,7 +27,7 @@ def index(slug: str) -> Response:
     """List a dataset's runs, newest first."""
     query = select(Run).filter_by(dataset_id=get_dataset(slug).id)
     options = (joinedload(Run.job), joinedload(Run.version), joinedload(Run.dataset))
-    return answer_list(query.options(*options), Run.id, _as_json)
+    return answer_list(query.options(*options), Run.id, as_json)
 
 
 @blueprint.post("/datasets/<slug>/runs")
@@ -47,7 +47,12 @@ def start(slug: str) -> Response:
     except training.NotTrainable as error:
         abort(409, str(error))
     db.session.commit()
-    answer = jsonify(_as_json(run))
+    return answer_started(run)
+
+
+def answer_started(run: Run) -> Response:
+    """Answer 202 with the run, and where it is to be asked after."""
+    answer = jsonify(as_json(run))
     answer.status_code = 202
     answer.headers["Location"] = url_for("api_runs.show", run_id=run.id)
     return answer
@@ -61,10 +66,11 @@ def show(run_id: int) -> Response:
     run = db.session.get(Run, run_id)
     if run is None or not has_role(get_user(), run.dataset, "viewer"):
         abort(404)
-    return jsonify(_as_json(run))
+    return jsonify(as_json(run))
 
 
-def _as_json(run: Run) -> dict:
+def as_json(run: Run) -> dict:
+    """Return a run as the API shows it."""
     return {
         "id": run.id,
         "dataset": run.dataset.slug,
