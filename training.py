@@ -27,6 +27,7 @@ from PIL import Image
 import config
 from datasets import manifest
 from jobs import runs
+from jobs.enclosing import enclose
 from learning import (
     applications,
     backbones,
@@ -181,13 +182,14 @@ def _create_run(arguments: argparse.Namespace) -> Path:
 def _create_with_model(
     root: Path, chosen: dict[str, Any], labels: list[str], items: Iterable[dict[str, Any]]
 ) -> Path:
-    """Let the model through the gate and put its clean copy into the run folder."""
+    """Let the model through the gate and the probe, and put its clean copy into the run folder."""
     model = Path(chosen["model"])
     if not model.is_file():
         raise WrongUse(f"There is no model {chosen['model']!r}. Name a file: --model FILE")
     with tempfile.TemporaryDirectory(dir=root, prefix=".making-") as passed:
-        found = throwaway.take(model.resolve(), model.name, Path(passed))
+        found = throwaway.take(model.resolve(), model.name, Path(passed), enclose)
         labels, chosen = facts.choose(found, chosen, labels)
+        throwaway.look(Path(passed), found, chosen["input_size"], enclose)
         folder = runs.create(root, chosen, labels, items)
         shutil.move(Path(passed, found.file), folder)
         uploaded.keep_facts(folder, found)

@@ -20,6 +20,7 @@ from flask import current_app
 
 from datasets import storage
 from jobs import sandbox
+from jobs.enclosing import enclose
 from learning.uploads import facts, throwaway
 from learning.uploads.facts import Facts, ModelRefused
 from models import Dataset
@@ -76,8 +77,8 @@ def look(folder: Path, sent: Path, sent_name: str, dataset_id: int) -> str:
     """
     try:
         with _turn():
-            found = throwaway.take(sent, sent_name, folder, _enclose)
-            told = throwaway.look(folder, found, found.size or USUAL_SIZE, _enclose)
+            found = throwaway.take(sent, sent_name, folder, enclose)
+            told = throwaway.look(folder, found, found.size or USUAL_SIZE, enclose)
         if found.labels is not None:
             facts.check_outputs(found.labels, told["outputs"])
         known = {**found.as_json(), "outputs": told["outputs"], "parameters": told["parameters"]}
@@ -103,17 +104,6 @@ def _turn() -> Iterator[None]:
             if time.monotonic() > patience_ends:
                 raise LookingBusy("Another model is being looked at. Try again in a moment.") from None
             time.sleep(0.2)
-
-
-def _enclose(
-    words: list[str], writable: Path, readable: list[Path], memory: int
-) -> tuple[list[str], dict[str, str]]:
-    """Put a throwaway process into the sandbox, where there is one."""
-    found = sandbox.probe()
-    if found is None:
-        return throwaway.plain(words, writable, readable, memory)
-    command = sandbox.command(found, words, writable, readable, memory, throwaway.PROBE_SECONDS)
-    return command, sandbox.environment(writable)
 
 
 def find(dataset: Dataset, name: str) -> Facts | None:

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "config": set(),
     "models": {"config"},
     "learning": {"utils"},
-    "training": {"learning", "jobs.runs", "datasets.manifest", "utils", "config"},
+    "training": {"learning", "jobs.runs", "jobs.enclosing", "datasets.manifest", "utils", "config"},
     "datasets": {"models", "utils", "config"},
     "serving": {"models", "utils", "config", "datasets.storage", "learning.package", "learning.embeddings"},
     "jobs.runs": {"utils"},

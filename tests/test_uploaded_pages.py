@@ -6,14 +6,18 @@ import io
 import json
 import os
 import shutil
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from datasets import intake
 from jobs import leftovers, local, runs, sandbox, training, uploaded
+from jobs.enclosing import enclose
 from learning import options
 from learning.uploads import gate
+from learning.uploads.facts import ModelRefused
 from models import Member, Run, db
 from serving import prediction
 from tests import model_corpus
@@ -166,8 +170,14 @@ def test_too_large_a_model_is_refused_before_it_is_read(app, owner, taught):
 
 
 def test_it_is_looked_at_in_a_sandbox_where_there_is_one(app):
-    words, _ = uploaded._enclose(["-m", "learning.uploads.gate"], uploaded.make_folder(), [], 1024**3)
+    words, _ = enclose(["-m", "learning.uploads.gate"], uploaded.make_folder(), [], 1024**3)
     assert ("jobs.confined" in words) == (sandbox.probe() is not None)
+
+
+@pytest.mark.skipif(sandbox.probe() is None, reason="This machine has no sandbox.")
+def test_a_folder_that_every_sandbox_shows_is_refused_with_the_remedy(app):
+    with pytest.raises(ModelRefused, match="PIGEONHOLE_INSTANCE"):
+        enclose(["-m", "learning.uploads.gate"], Path(sys.prefix) / "instance", [], 1024**3)
 
 
 @pytest.fixture(scope="module")
