@@ -5,17 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 
+from datasets import label_cells
 from datasets.names import NameRefused, clean_name, make_inert
 
 MAX_ROWS = 1_000_000
 MAX_FIELD = 131_072  # characters; the csv module's own limit
 MAX_COLUMNS = 10_000
 FILE_COLUMNS = ("file", "filename", "file_name", "path", "filepath", "image", "image_name", "name")
-LABEL_COLUMNS = ("label", "labels", "class", "classes", "category", "tag", "tags")
-SEPARATOR = "|"  # between several labels in one cell
+LABEL_COLUMNS = ("label", "labels", "class", "classes", "category", "categories", "tag", "tags")
+LABELS_COLUMNS = ("labels", "classes", "tags", "categories")  # which say that a cell may hold several
 _MARKS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 
 
@@ -60,13 +61,21 @@ class _Plan:
     is_marked: bool  # columns of 0 and 1 rather than of names
     needs_label: bool
     names: dict[int, str] = field(default_factory=dict)  # clean label names of marked columns
+    separator: str = label_cells.USUAL  # of several names in a cell
+    known: frozenset[str] = frozenset()  # labels that hold it themselves
 
 
-def read_label_list(content: bytes, columns: Columns | None = None, task: str = "single-label") -> LabelList:
+def read_label_list(
+    content: bytes,
+    columns: Columns | None = None,
+    task: str = "single-label",
+    known_labels: Collection[str] = (),
+) -> LabelList:
     """Read a CSV with a heading; UTF-8, with or without BOM, separated by commas, semicolons or tabs.
 
     Two forms: columns of 0 and 1, one a label (`name,cat,dog`), or a column of label names (`file,label`),
-    where a file may have several rows and a cell several names with `|` between them. Where the columns are
+    where a file may have several rows and a cell several names with `|` between them; in a multi-label list
+    also with `;` or `,` where their one column was chosen, or its heading says several. Where the columns are
     not chosen, the file column is the first one or one that is named so, and the labels are in a column that
     is named so or else in all the others.
 
@@ -74,12 +83,17 @@ def read_label_list(content: bytes, columns: Columns | None = None, task: str = 
         content: the file's bytes.
         columns: the columns chosen, by their headings.
         task: in a multi-label list a cell may be empty (the image shows none of the labels).
+        known_labels: names that are never parted.
 
     Raises:
         LabelListRefused: it is not such a CSV; the message names the row.
     """
     text = _decode(content)
     plan = _make_plan(text, columns or Columns(), task)
+    if not plan.is_marked:
+        may_choose = task == "multi-label" and len(plan.labels) == 1
+        mark = _find_separator(plan, text, bool(columns and columns.labels)) if may_choose else plan.separator
+        plan = replace(plan, separator=mark, known=frozenset(name for name in known_labels if mark in name))
     rows, known = [], {}
     for number, fields in _data_rows(text, plan.heading):
         row = _as_row(plan, number, fields)
@@ -173,7 +187,8 @@ def _read_mark(cell: str) -> bool | None:
 
 
 def _read_names(plan: _Plan, fields: list[str]) -> tuple[str, ...]:
-    cells = [cell for at in plan.labels for cell in fields[at].split(SEPARATOR)]
+    parts = label_cells.part
+    cells = [cell for at in plan.labels for cell in parts(fields[at], plan.separator, plan.known)]
     filled = [cell for cell in cells if cell.strip()]
     if not filled and plan.needs_label:
         filled = [""]  # refused as an empty name
@@ -199,6 +214,14 @@ def _make_plan(text: str, columns: Columns, task: str) -> _Plan:
         labels, is_marked = _guess_label_columns(text, heading, others)
     needs_label = task == "single-label" and not is_marked
     return _Plan(heading, file, labels, is_marked, needs_label, _clean_headings(heading, labels, is_marked))
+
+
+def _find_separator(plan: _Plan, text: str, is_chosen: bool) -> str:
+    """Return what parts several names in a cell; a heading in the singular says that nothing but | does."""
+    column = plan.labels[0]
+    if not is_chosen and plan.heading[column].lower() not in LABELS_COLUMNS:
+        return plan.separator
+    return label_cells.choose_separator(fields[column] for _, fields in _data_rows(text, plan.heading))
 
 
 def _find(heading: list[str], name: str) -> int:
@@ -266,4 +289,6 @@ def _describe(plan: _Plan) -> str:
         )
     else:
         what = f"labels in column {_list([plan.heading[at] for at in plan.labels])}"
+        if plan.separator != label_cells.USUAL:
+            what += f", parted by {plan.separator}"
     return f"files in column {file}, {what}"

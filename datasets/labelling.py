@@ -141,7 +141,7 @@ def _by_list(files: Mapping[str, File], path: str, name: str, content: bytes, ch
     """Label files by a list that lies at `path` among them, or that was sent beside them (empty path)."""
     shown = make_inert(name)[:200]
     try:
-        table = read_label_list(content, choices.columns, choices.task)
+        table = read_label_list(content, choices.columns, choices.task, choices.known)
         others = [file for file in files if file != path]
         return _match(others, _folder_of(path), table, shown, choices.task)
     except LabelListRefused as refused:

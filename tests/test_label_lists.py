@@ -56,6 +56,37 @@ def test_columns_can_be_chosen():
     assert read(content, "CAT", file="shot") == {"1.jpg": ["cat"]}
 
 
+@pytest.mark.parametrize(
+    ("heading", "cells", "labels"),
+    [
+        ("tags", ["cat;dog", "dog"], [["cat", "dog"], ["dog"]]),
+        ("tags", ["cat, dog", ""], [["cat", "dog"], []]),
+        ("tags", ["cat, wild|dog", "big; red"], [["cat, wild", "dog"], ["big; red"]]),
+        ("tags", ["cat; a,b"], [["cat", "a,b"]]),
+        ("tag", ["cat, dog"], [["cat, dog"]]),
+    ],
+    ids=["semicolons", "commas", "a bar goes before", "a semicolon before a comma", "a heading of one"],
+)
+def test_one_mark_parts_the_labels_of_a_column_that_says_it_has_several(heading, cells, labels):
+    rows = [f'{place}.jpg,"{cell}"' for place, cell in enumerate(cells)]
+    content = "\n".join([f"file,{heading}", *rows]).encode()
+    assert list(read(content).values()) == labels
+
+
+def test_a_chosen_column_is_parted_where_images_may_have_several_labels():
+    content = b'file,kind,size\n1.jpg,"cat,dog",1\n'
+    assert read(content, "kind") == {"1.jpg": ["cat", "dog"]}
+    assert read(content, "kind", task="single-label") == {"1.jpg": ["cat,dog"]}
+
+
+def test_a_known_label_is_never_parted():
+    table = b'file,tags\n1.jpg,"x, Smith,  Ada, y"\n2.jpg,"Smith, Bo"\n'
+    choices = Choices(task="multi-label", known={"Smith, Ada": 2, "Smith, Ada, x, z": 1})
+    found = label(files("1.jpg", "2.jpg"), table, choices)
+    assert found.labels == {"1.jpg": ("x", "Smith, Ada", "y"), "2.jpg": ("Smith", "Bo")}
+    assert "parted by ," in found.notes[0]
+
+
 def test_a_column_that_is_not_there_is_refused_with_those_that_are():
     with pytest.raises(LabelListRefused, match=r"Row 1 names no column 'bird'. It has: name, cat, dog"):
         read(TAGS, "bird")
