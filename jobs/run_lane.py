@@ -88,7 +88,7 @@ class Limits:
     def __init__(self, folder: Path, process: subprocess.Popen | None = None):
         settings = current_app.config["PIGEONHOLE"]
         self.folder = folder
-        self.line = runs.read_progress(folder)[1]
+        self.read_to = runs.read_progress(folder)[1]
         self.started = self.last_news = time.monotonic()
         self.stop_asked: float | None = None
         self.max_minutes = settings.run_max_minutes
@@ -99,7 +99,7 @@ class Limits:
     def exceeded(self) -> str | None:
         """Look at the folder; return a sentence for a person when the trainer has to be ended."""
         moment = time.monotonic()
-        events, self.line = runs.read_progress(self.folder, self.line)
+        events, self.read_to = runs.read_progress(self.folder, self.read_to)
         if events:
             self.last_news = moment
         if self.stop_asked is None and runs.is_stop_asked(self.folder):
@@ -130,8 +130,7 @@ def _report_if_possible(claim: queue.Claim, run_id: int, folder: Path) -> None:
 
 def _report(claim: queue.Claim, run_id: int, folder: Path) -> None:
     """Copy the trainer's last word to the job, hand on the wish to stop, show the version once it answers."""
-    events, _ = runs.read_progress(folder)
-    last = events[-1] if events else {}
+    last = runs.read_last_event(folder)
     queue.report(claim, last.get("phase"), last.get("done"), last.get("total"))
     if queue.is_stop_asked(claim):
         runs.ask_to_stop(folder)

@@ -21,6 +21,7 @@ from utils import generate_random_name, lock_file, open_atomically, write_atomic
 
 # A starting trainer waits this long for the lock: `is_alive` takes it for an instant to see if it is free.
 LOCK_PATIENCE_SECONDS = 1.0
+TAIL_BYTES = 64 * 1024  # more than any one event
 
 
 class RunBusy(RuntimeError):
@@ -118,13 +119,24 @@ def report(
 
 
 def read_progress(folder: str | Path, after: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The events from line `after` on, and the line to ask for next time; damaged lines are passed over."""
+    """The events from byte `after` on, and the byte to ask from next time; damaged lines are passed over."""
     path = Path(folder, "progress.jsonl")
     if not path.exists():
         return [], after
-    lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is still being written
-    events = [event for line in lines[after:] if (event := _parsed(line)) is not None]
-    return events, max(after, len(lines))
+    with path.open("rb") as file:
+        file.seek(after)
+        new = file.read()
+    whole = new[: new.rfind(b"\n") + 1]  # what follows the last newline is still being written
+    events = [event for line in whole.split(b"\n") if (event := _parsed(line)) is not None]
+    return events, after + len(whole)
+
+
+def read_last_event(folder: str | Path) -> dict[str, Any]:
+    """The newest event, however long progress.jsonl has become; empty where there is none."""
+    path = Path(folder, "progress.jsonl")
+    size = path.stat().st_size if path.exists() else 0
+    events, _ = read_progress(folder, max(0, size - TAIL_BYTES))  # half a line in front is passed over
+    return events[-1] if events else {}
 
 
 def ask_to_stop(folder: str | Path) -> None:

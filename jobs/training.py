@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from datasets.freeze import freeze
-from jobs import queue, runs, uploaded
+from jobs import following, queue, runs, uploaded
 from learning.package import read_spec
 from learning.uploads.facts import ModelRefused
 from models import TASKS, Dataset, Run, User, Version, db
@@ -202,9 +202,9 @@ def package_folder(version: Version) -> Path:
     return folder_of(version.run) / "package"
 
 
-def progress(run: Run, after: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The trainer's events from line `after` on, and the line to ask for next time."""
-    return runs.read_progress(folder_of(run), after)
+def progress(run: Run) -> list[dict[str, Any]]:
+    """The trainer's events, oldest first, without those that `following.follow` leaves out."""
+    return following.follow(folder_of(run))
 
 
 def log(run: Run, most: int = 100_000) -> str:

@@ -60,8 +60,7 @@ def test_own_code_becomes_a_version_like_any_other(train, dataset):
     package = load_package(training.package_folder(run.version))
     assert (package.answers_with, package.input_size, package.proven) == ("network", 16, ["litert", "keras"])
     assert run.version.metrics["test"]["items"] > 0
-    events, _ = training.progress(run)
-    epochs = [event for event in events if "metrics" in event]
+    epochs = [event for event in training.progress(run) if "metrics" in event]
     assert [event["epoch"] for event in epochs] == [1, 2]
     assert {"loss", "val_loss", "accuracy", "val_accuracy"} <= set(epochs[0]["metrics"])
     assert "In the sandbox" in training.log(run)

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from jobs import estimates, queue, runs, training
+from learning import backbones
 from models import Dataset, Member, Run, db, now
 from tests.teaching import start, teach
 
@@ -30,7 +31,12 @@ def add(dataset, alice):
             job.started_at = now() - timedelta(seconds=seconds)
             job.finished_at = now() if state in queue.ENDS else None
         run = Run(
-            dataset_id=of.id, job=job, folder=f"run{job.id}", recipe=recipe, backbone="b", settings=settings
+            dataset_id=of.id,
+            job=job,
+            folder=f"run{job.id}",
+            recipe=recipe,
+            backbone=backbones.DEFAULT,
+            settings=settings,
         )
         db.session.add(run)
         db.session.commit()
@@ -119,7 +125,44 @@ def test_a_job_takes_as_long_as_those_before_it_on_this_dataset_and_else_on_any(
 
 
 def test_a_run_with_a_time_budget_takes_that(add):
-    assert estimates.usual_seconds(add(recipe="fine-tune", minutes=5)) == 300
+    assert estimates.usual_seconds(add(recipe="fine-tune", minutes=5)) == 300 + estimates.AROUND_SECONDS
+
+
+def test_a_quick_run_takes_longer_by_the_images_that_its_network_has_not_seen(dataset, add):
+    add("finished", 20)
+    teach(dataset)
+    queue.submit("embed", dataset).state = "queued"
+    unseen = estimates.usual_seconds(add())
+    assert unseen == pytest.approx(20 + 12 / estimates.IMAGES_A_SECOND, abs=0.1)
+
+
+def test_what_was_embedded_since_the_last_import_is_not_counted_again(dataset, add):
+    add("finished", 20)
+    teach(dataset)
+    done = queue.submit("embed", dataset)
+    done.state, done.started_at, done.finished_at, done.total = "finished", now(), now(), 12
+    db.session.commit()
+    assert estimates.usual_seconds(add()) == pytest.approx(20, abs=0.05)
+
+
+def test_embedding_takes_its_time_an_image_as_earlier_ones_told(dataset):
+    teach(dataset)
+    done = queue.submit("embed", dataset)
+    done.state, done.total, done.finished_at = "finished", 1_000, now() - timedelta(hours=1)
+    done.started_at = done.finished_at - timedelta(seconds=500)
+    assert estimates.usual_seconds(queue.submit("embed", dataset)) == pytest.approx(12 * 0.5, abs=0.1)
+
+
+def test_what_takes_longer_than_usual_takes_nobody_knows_how_long(add):
+    add("finished", 20)
+    assert estimates.remaining_seconds(add("running", 5)) == pytest.approx(15, abs=1)
+    assert estimates.remaining_seconds(add("running", 25)) is None
+
+
+def test_an_import_that_is_half_done_takes_as_long_again(dataset):
+    job = queue.submit("import", dataset)
+    job.state, job.started_at, job.done, job.total = "running", now() - timedelta(seconds=30), 50, 100
+    assert estimates.remaining_seconds(job) == pytest.approx(30, abs=1)
 
 
 def test_a_trainer_that_says_how_long_it_needs_is_believed(dataset):

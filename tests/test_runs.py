@@ -96,3 +96,11 @@ def test_the_wish_to_stop_and_the_result_go_through_the_folder(folder):
     runs.reopen(folder)
     assert runs.read_result(folder) is None
     assert not runs.is_stop_asked(folder)
+
+
+def test_the_newest_event_is_found_at_the_end_of_a_long_file(folder):
+    assert runs.read_last_event(folder) == {}
+    for done in range(2_000):
+        runs.report(folder, "embedding", done, 2_000)
+    assert (folder / "progress.jsonl").stat().st_size > runs.TAIL_BYTES
+    assert runs.read_last_event(folder)["done"] == 1_999

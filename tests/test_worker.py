@@ -205,7 +205,7 @@ def test_a_run_is_frozen_into_its_folder_and_waits(shift, import_, dataset, alic
     folder = training.folder_of(run)
     assert (folder / "manifest.jsonl").read_text().count("\n") == 12
     assert run.job.state == "queued"
-    assert training.progress(run) == ([], 0)
+    assert training.progress(run) == []
     assert training.log(run) == ""
     assert training.settle_run(run) is None
 

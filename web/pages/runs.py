@@ -226,7 +226,7 @@ def page(
 
 
 def _curves(run: Run) -> curves.Curves:
-    events, _ = training.progress(run)
+    events = training.progress(run)
     return curves.Curves(events, comparing.settings_of(run).get("task", run.dataset.task))
 
 
@@ -236,7 +236,7 @@ def _in_words(settings: dict[str, Any]) -> dict[str, str]:
 
 def _progress(run: Run, slug: str) -> dict[str, Any]:
     """The job's state with the run folder's phases and the end of its log: read from there at every call."""
-    events, _ = training.progress(run)
+    events = training.progress(run)
     job = work.describe(run.job)
     version = run.version
     return {
