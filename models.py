@@ -287,7 +287,7 @@ class Import(db.Model):
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     job_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
-    kind: Mapped[str] = mapped_column(String(10))  # images, zip, folder or digits
+    kind: Mapped[str] = mapped_column(String(10))  # images, zip, folder, digits or list
     source: Mapped[str] = mapped_column(String(1024), default="")  # the sent name, for showing
     upload: Mapped[str | None] = mapped_column(String(1024))  # where the bytes wait, until it is finished
     label: Mapped[str | None] = mapped_column(String(100))  # one label for everything in it

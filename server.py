@@ -22,8 +22,9 @@ from sqlalchemy.exc import DBAPIError
 
 import config
 import web
-from datasets import datasets, names
-from datasets.labelling import WAYS
+from datasets import datasets, editing, intake, names, relabelling
+from datasets.label_lists import LabelListRefused
+from datasets.labelling import WAYS, SentList
 from jobs import backup, database, doctor, imports, leftovers, local, sandbox, supervisor, training
 from learning.package import PackageDamaged
 from models import TASKS, Dataset, Import, ImportFile, Job, User, Version, db, now, prepare_engine
@@ -34,7 +35,7 @@ from web import auth, invitations, listening, tokens
 REFUSALS = (
     *(config.BadSetting, database.DataRefused, listening.PortTaken, backup.BackupRefused),
     *(auth.PasswordRefused, auth.UserNameRefused, names.NameRefused),
-    *(PackageDamaged, classifier.VersionUnusable),
+    *(PackageDamaged, classifier.VersionUnusable, LabelListRefused, editing.ChangeRefused),
 )
 
 try:  # SQLite 3.7.0 to 3.51.2 can corrupt a write-ahead log; the bundled one is fixed
@@ -201,6 +202,28 @@ def import_files(
         _report_import(done, as_json)
 
 
+@commands.command("label")
+@click.argument("dataset")
+@click.argument("path", metavar="CSV", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--file-column", default="", help="The CSV's column of file names, by its heading.")
+@click.option("--label-column", multiple=True, help="A column of labels; may be given several times.")
+def label_items(dataset: str, path: Path, file_column: str, label_column: tuple[str, ...]) -> None:
+    """Label the images that are in DATASET already, by a CSV that names them as they were sent."""
+    with _open().app_context():
+        target = _get_dataset(dataset)
+        choices = intake.choices_of(target, None, _as_options(None, label_column, file_column=file_column))
+        known, number = relabelling.read_names(target), target.id
+        db.session.rollback()  # the web goes on while the list is read
+        found = relabelling.match(known, choices, SentList(path.name, path.read_bytes()))
+        target = db.session.get(Dataset, number)
+        editing.hold(target)
+        change = relabelling.apply(target, found, None, path.name)
+        db.session.commit()
+        for line in (*(f"{one.name}: {one.message}" for one in found.left_out), *found.notes):
+            click.echo(line, err=True)
+        click.echo(change.summary)
+
+
 def _as_options(labels: Path | None, label_column: tuple[str, ...], **others: Any) -> dict[str, Any]:
     """Return the choices of a command line as `Import.options` has them."""
     options = {**others, "label_columns": list(label_column)}
@@ -266,10 +289,15 @@ def predict(
         raise click.exceptions.Exit(1)
 
 
-def _find_live_version(name: str) -> Version:
+def _get_dataset(name: str) -> Dataset:
     dataset = _find_dataset(name)
     if dataset is None:
         raise click.ClickException(f"There is no dataset {name}.")
+    return dataset
+
+
+def _find_live_version(name: str) -> Version:
+    dataset = _get_dataset(name)
     version = training.find_version(dataset, dataset.live_version)
     if version is None:
         raise click.ClickException(f"{dataset.name} has no version yet. Train it first.")

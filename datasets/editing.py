@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from sqlalchemy import func, select, update
 
@@ -60,6 +60,33 @@ def change_labels(
     if not after:
         raise ChangeRefused(f"Nothing to change: {_SAME[how].format(', '.join(names))}.")
     summary = _WORDS[how if names else "clear"].format(_images(after), ", ".join(names))
+    change = record(dataset, user, "relabel", summary, {item_id: before[item_id] for item_id in after})
+    labels.replace(dataset, after)
+    recount(dataset)
+    return change
+
+
+def label_each(
+    dataset: Dataset, wanted: Mapping[int, Iterable[str]], user: User | None, source: str
+) -> Change:
+    """Give each item labels of its own instead of those it bears.
+
+    Args:
+        dataset: whose items they are; ids of others are left alone.
+        wanted: {item id: label names}; a single-label dataset takes one at most.
+        user: who does it.
+        source: what says these labels, for the summary.
+
+    Raises:
+        ChangeRefused: nothing to change.
+        NameRefused: a name is not one for a label.
+    """
+    before = labels.names_of(wanted)
+    after = {item_id: [clean_name(name, "label") for name in names] for item_id, names in wanted.items()}
+    after = {item_id: names for item_id, names in after.items() if set(names) != set(before[item_id])}
+    if not after:
+        raise ChangeRefused("Nothing to change: they all bear these labels already.")
+    summary = f"{_images(after)} labelled by {source}"
     change = record(dataset, user, "relabel", summary, {item_id: before[item_id] for item_id in after})
     labels.replace(dataset, after)
     recount(dataset)

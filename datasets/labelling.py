@@ -29,10 +29,11 @@ class File:
 
 @dataclass(frozen=True)
 class SentList:
-    """A label list that was sent beside the folder or zip."""
+    """A label list sent beside the folder or zip; a partial one says nothing of files without a row."""
 
     name: str
     content: bytes
+    is_partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,15 @@ class Labelling:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Matched:
+    """The labels of the files that a list names, its rows without a file, and the files without a row."""
+
+    labels: dict[str, tuple[str, ...]]
+    missing: list[LeftOut]
+    others: list[str]
+
+
 def label_files(files: Mapping[str, File], choices: Choices, sent: SentList | None = None) -> Labelling:
     """Return the labels of files by their paths (`/` between folders).
 
@@ -89,12 +99,12 @@ def _find_labels(files: Mapping[str, File], choices: Choices, sent: SentList | N
     if sent is not None and choices.label:
         raise LabelListRefused("Give either one label for everything or a CSV, not both.")
     if sent is not None:
-        return _by_list(files, "", sent.name, sent.content, choices)
+        return _by_list(files, sent, choices)
     if choices.label or choices.labels_from == "folders":
         return _by_folder(files, choices.label)
     if path := _find_list(files):
         _check_size(files[path], choices)
-        return _by_list(files, path, path, files[path].read(), choices)
+        return _by_list(files, SentList(path, files[path].read()), choices, path)
     return _by_labelme(files) or _by_folder(files, None)
 
 
@@ -137,33 +147,36 @@ def _check_size(file: File, choices: Choices) -> None:
         raise LabelListRefused(f"Row 1 begins a CSV of more than {limit:.3g} MiB. Split it into several.")
 
 
-def _by_list(files: Mapping[str, File], path: str, name: str, content: bytes, choices: Choices) -> Labelling:
+def _by_list(files: Mapping[str, File], sent: SentList, choices: Choices, path: str = "") -> Labelling:
     """Label files by a list that lies at `path` among them, or that was sent beside them (empty path)."""
-    shown = make_inert(name)[:200]
+    shown = make_inert(sent.name)[:200]
     try:
-        table = read_label_list(content, choices.columns, choices.task, choices.known)
+        table = read_label_list(sent.content, choices.columns, choices.task, choices.known)
         others = [file for file in files if file != path]
-        return _match(others, _folder_of(path), table, shown, choices.task)
+        matched = _match(others, _folder_of(path), table, shown, choices.task)
+        return _told(matched, table, shown, sent.is_partial)
     except LabelListRefused as refused:
         remedy = " Or choose to take labels from folders only." if path else ""
         raise LabelListRefused(f"{shown}: {refused}{remedy}") from None
 
 
-def _match(files: list[str], folder: str, table: LabelList, shown: str, task: str) -> Labelling:
+def _match(files: list[str], folder: str, table: LabelList, shown: str, task: str) -> _Matched:
     labels, missing = _join(table.rows, FileIndex(files, folder), shown)
     if not labels:
         first = f" {missing[0].message}" if missing else ""
         raise LabelListRefused(f"It names none of the images that are there.{first}")
     _check_task(labels, task)
-    unlisted = [
-        LeftOut(file, "skipped", "not_listed", f"{shown} has no row for it, so it stays out."[:300])
-        for file in files
-        if file not in labels and is_allowed_file(file)
-    ]
-    strange = {file: () for file in files if file not in labels and not is_allowed_file(file)}
-    return Labelling(
-        labels | strange, missing + unlisted, _tell_of_list(table, shown, labels, missing, unlisted)
-    )
+    return _Matched(labels, missing, [file for file in files if file not in labels])
+
+
+def _told(matched: _Matched, table: LabelList, shown: str, is_partial: bool) -> Labelling:
+    """Say what was found; files without a row are left out by name, unless the list is partial."""
+    others = [] if is_partial else matched.others
+    message = f"{shown} has no row for it, so it stays out."[:300]
+    unlisted = [LeftOut(file, "skipped", "not_listed", message) for file in others if is_allowed_file(file)]
+    strange = {file: () for file in others if not is_allowed_file(file)}
+    notes = _tell_of_list(table, shown, matched.labels, matched.missing, unlisted)
+    return Labelling(matched.labels | strange, matched.missing + unlisted, notes)
 
 
 def _join(rows: list[Row], index: FileIndex, shown: str) -> tuple[dict[str, tuple[str, ...]], list[LeftOut]]:

@@ -132,6 +132,18 @@ def test_a_csv_that_is_wrong_ends_the_import_with_its_row(call, rows, tmp_path):
     assert rows(lambda: db.session.query(Item).count()) == 0
 
 
+def test_a_csv_alone_labels_what_is_there(call, rows, tmp_path):
+    call("import", "Photos", write_zip(tmp_path / "photos.zip"))
+    names = rows(lambda: [item.sent_name for item in db.session.query(Item).limit(3)])
+    table = tmp_path / "tags.csv"
+    table.write_text("".join(["file,label\n", *(f"{name},new\n" for name in names), "none.jpg,new\n"]))
+    status, out, err = call("label", "Photos", table)
+    assert (status, out) == (0, "3 images labelled by tags.csv\n")
+    assert "none.jpg" in err
+    assert call("label", "Nothing", table)[0] == 1
+    assert call("label", "Photos", table)[0] == 1
+
+
 def test_a_zip_is_imported_into_a_dataset_made_for_it(call, rows, tmp_path):
     path = write_zip(tmp_path / "photos.zip", 3)
     status, out, _ = call("import", "My photos", path, "--json")
