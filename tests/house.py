@@ -50,7 +50,10 @@ def environment(instance: Path) -> dict[str, str]:
     return {**os.environ, "PIGEONHOLE_INSTANCE": str(instance), "PYTHONUNBUFFERED": "1"}
 
 
-def wait_until(is_so, timeout_seconds: float = 60.0, what: str = "it") -> None:
+PATIENCE_SECONDS = 120.0  # only a hang takes longer, even on a machine with much else to do
+
+
+def wait_until(is_so, timeout_seconds: float = PATIENCE_SECONDS, what: str = "it") -> None:
     """Ask again and again until `is_so()`; fail by name when it never is."""
     deadline = time.monotonic() + timeout_seconds
     while not is_so():
@@ -112,7 +115,7 @@ def running(instance: Path, log: Path, *words: str):
         finally:
             server.terminate()
             try:
-                server.wait(30)
+                server.wait(PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
                 os.killpg(server.pid, signal.SIGKILL)
                 server.wait()

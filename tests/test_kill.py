@@ -20,7 +20,7 @@ import server
 from datasets import sweep
 from jobs import database, doctor, imports, local, runs, training
 from models import Item, Job, db
-from tests.house import environment, wait_until
+from tests.house import PATIENCE_SECONDS, environment, wait_until
 from tests.photos import write_zip
 
 ROOT = Path(__file__).parents[1]
@@ -177,7 +177,7 @@ def test_a_worker_asked_to_end_gives_its_import_back(import_, start_worker):
     worker = start_worker()
     wait_until(lambda: count_items() > 0, what="a first batch")
     worker.terminate()
-    assert worker.wait(30) == 0
+    assert worker.wait(PATIENCE_SECONDS) == 0
     assert state_of(import_.job) in ("queued", "finished")
 
 
@@ -188,7 +188,7 @@ def test_a_worker_asked_to_end_ends_its_trainer_and_gives_the_run_back(run, star
     worker = start_worker()
     wait_until(lambda: runs.read_result(folder), what="a solved head")
     worker.terminate()
-    assert worker.wait(30) == 0
+    assert worker.wait(PATIENCE_SECONDS) == 0
     assert state_of(run.job) == "queued"
     assert find_trainers(folder) == []
 
