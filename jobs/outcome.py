@@ -33,9 +33,10 @@ MOST_JSON = 512 * MIB
 MOST_NETWORK = 512 * MIB
 MOST_WORDS = 2_000
 CHECK_SECONDS = 300
+# What is told inside and handed on; that all is done only the keeper says, once it believes it.
 PHASES = (
-    *("preparing", "checking", "reading", "embedding", "finding", "training", "evaluating"),
-    *("packaging", "exporting", "done"),
+    *("preparing", "checking", "loading", "reading", "embedding", "finding", "training", "evaluating"),
+    *("packaging", "exporting"),
 )
 NUMBERS = (
     *("done", "total", "epoch", "epochs", "seconds", "left_seconds", "rate", "loss", "suggested"),

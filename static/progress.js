@@ -30,15 +30,35 @@ function moveBars(root, facts) {
   }
 }
 
+function makePhase(phase) {
+  const line = document.createElement("li");
+  const [dot, words, detail] = ["span", "span", "span"].map((name) => document.createElement(name));
+  line.dataset.phase = phase.name;
+  dot.className = "dot";
+  dot.setAttribute("aria-hidden", "true");
+  words.textContent = phase.words;
+  detail.className = "number fw-normal";
+  detail.dataset.phaseWords = "";
+  line.append(dot, words, detail);
+  return line;
+}
+
+function markPhase(line, phase) {
+  line.dataset.state = phase.state;
+  if (phase.state === "current") line.setAttribute("aria-current", "step");
+  else line.removeAttribute("aria-current");
+  line.querySelector("[data-phase-words]").textContent = phase.detail;
+}
+
 function markPhases(root, facts) {
-  for (const phase of facts.phases ?? []) {
-    const line = root.querySelector(`[data-phase="${CSS.escape(phase.name)}"]`);
-    if (!line) continue;
-    line.dataset.state = phase.state;
-    if (phase.state === "current") line.setAttribute("aria-current", "step");
-    else line.removeAttribute("aria-current");
-    line.querySelector("[data-phase-words]").textContent = phase.detail;
+  const list = root.querySelector(".phases");
+  if (!list || !facts.phases) return;
+  const known = new Map([...list.children].map((line) => [line.dataset.phase, line]));
+  const lines = facts.phases.map((phase) => known.get(phase.name) ?? makePhase(phase));
+  if (lines.length !== list.children.length || lines.some((line, place) => line !== list.children[place])) {
+    list.replaceChildren(...lines); // some runs do more than others, and say so only when they get there
   }
+  facts.phases.forEach((phase, place) => markPhase(lines[place], phase));
 }
 
 async function follow(root) {

@@ -115,3 +115,11 @@ def test_a_long_setting_is_shown_short_and_still_told_apart():
     one, other = comparing.as_text("a" * 5_000), comparing.as_text("b" * 5_000)
     assert one.startswith("5,000 characters")
     assert one != other
+
+
+def test_settings_are_those_that_mean_something_to_the_recipe(dataset):
+    teach(dataset)
+    settings = {"weights": "none", "minutes": 5.0}
+    run = training.start_run(dataset, None, "fine-tune", "small-cnn", settings)
+    assert list(comparing.settings_of(run)) == ["recipe", "task", "backbone", "weights", "minutes", "seed"]
+    assert comparing.as_text(5.0) == "5"

@@ -1,4 +1,4 @@
-"""What a run has learnt epoch by epoch: columns, rows, time left, and the charts of them."""
+"""What a run has learnt epoch by epoch: columns, rows, and the charts of them."""
 
 from __future__ import annotations
 
@@ -56,12 +56,6 @@ def test_what_is_not_known_yet_is_a_gap_and_a_dash():
     assert "nan" in json.dumps(columns["val_loss"]).lower()
 
 
-def test_the_time_left_is_told_while_it_trains_and_no_longer():
-    assert Curves([*TWO, STEP]).left() == "about 12 s left"
-    assert Curves([*TWO, {"phase": "exporting"}]).left() is None
-    assert Curves([]).left() is None
-
-
 def test_the_finder_shows_what_it_tried_and_what_it_suggests():
     tried = [{"phase": "finding", "rate": rate, "loss": loss} for rate, loss in ((1e-4, 0.9), (1e-3, 0.5))]
     found = Curves([*tried, {"phase": "finding", "suggested": 0.0012}])
@@ -94,3 +88,14 @@ def test_a_phase_that_only_some_runs_have_is_shown_once_it_began():
         [{"time": 0.0, "phase": "finding"}], {"state": "running", "is_over": False}, "fine-tune"
     )
     assert [one["name"] for one in began if one["state"] == "current"] == ["finding"]
+
+
+def test_what_goes_on_before_the_trainer_says_a_word_is_shown_too():
+    running = phases.of([], {"state": "running", "is_over": False}, "quick")
+    assert (running[0]["name"], running[0]["state"]) == ("starting", "current")
+    assert "starting" not in [one["name"] for one in phases.of(TWO, {"state": "running", "is_over": False})]
+
+
+def test_nothing_goes_on_while_a_run_that_was_taken_up_again_waits():
+    waiting = phases.of([*TWO, STEP], {"state": "queued", "is_over": False}, "fine-tune")
+    assert "current" not in [one["state"] for one in waiting]

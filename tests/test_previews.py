@@ -83,7 +83,7 @@ def test_without_scripts_the_page_comes_back_with_what_was_typed(owner):
 def test_a_wrong_setting_is_told_at_its_field(owner):
     answer = owner.post(SAMPLES, data={**FORM, "rotate": "999"})
     assert answer.status_code == 422
-    assert "rotate must be a number" in answer.text
+    assert "Must be a number from 0 to 180" in answer.text
 
 
 def test_a_dataset_without_images_has_nothing_to_show(client, sign_in, alice, dataset):

@@ -10,6 +10,7 @@ from jobs import estimates, queue, runs, training
 from learning import backbones
 from models import Dataset, Member, Run, db, now
 from tests.teaching import start, teach
+from web import waiting, work
 
 QUEUE = "/queue"
 
@@ -56,7 +57,7 @@ def test_what_is_at_work_and_what_waits_is_shown_with_dataset_and_user(owner, ad
     add()
     page = owner.get(QUEUE).text
     assert page.count(">Training: quick</a>") == 2
-    assert page.count("<td>you</td>") == 2
+    assert page.count(">you</td>") == 2
     assert "/datasets/flowers/runs/run1" in page
 
 
@@ -199,3 +200,46 @@ def test_the_page_says_when_a_job_may_begin(owner, add):
 
 def test_strangers_are_asked_to_sign_in(client):
     assert client.get(QUEUE).location.startswith("/login")
+
+
+def test_a_waiting_run_says_how_near_its_turn_it_is(add):
+    add("running", 5)
+    first, second = add(), add()
+    assert waiting.when(first) == "Next in the queue"
+    assert waiting.when(second) == "1 before it in the queue"
+
+
+def test_a_run_that_no_worker_takes_says_so(add):
+    job = add()
+    job.created_at = now() - timedelta(minutes=5)
+    assert waiting.when(job) == waiting.NOBODY_WORKS
+
+
+def test_a_run_at_work_says_how_long_it_may_take_and_one_that_ended_nothing(add):
+    add("finished", 3600)
+    assert waiting.when(add("running", 600)) == "about 50 min left"
+    assert waiting.when(add("cancelled", 1)) == waiting.when(None) == ""
+
+
+def test_a_job_whose_worker_is_gone_does_not_pretend_to_be_at_work(owner, add):
+    job = add("running", 600)
+    job.lease_until = now() - timedelta(seconds=1)
+    page = owner.get(QUEUE).text
+    assert work.ABANDONED in page
+    assert waiting.when(job) == ""
+
+
+def test_a_run_at_work_says_what_it_is_doing(owner, add):
+    job = add("running", 5)
+    assert "Starting the trainer" in owner.get(QUEUE).text
+    job.phase = "solving"
+    assert "Learning what tells the labels apart" in owner.get(QUEUE).text
+
+
+def test_embedding_that_went_well_is_no_news(owner, dataset):
+    for state in ("finished", "failed"):
+        queue.submit("embed", dataset).state = state
+    db.session.commit()
+    ended = owner.get(QUEUE).text.partition("Ended lately")[2]
+    assert ended.count('<th scope="row"') == 1
+    assert "Failed" in ended

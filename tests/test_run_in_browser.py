@@ -93,7 +93,7 @@ def test_samples_appear_in_the_form_and_nothing_typed_is_lost(page, address, dat
     assert page.faults == []
     page.get_by_label("Turning (degrees)").fill("900")
     page.get_by_role("button", name="Show on some of your images").click()
-    expect(page.get_by_text("rotate must be a number")).to_be_visible()
+    expect(page.get_by_text("Must be a number from 0 to 180")).to_be_visible()
 
 
 def spy_on_notifications(page, permission: str) -> None:

@@ -15,7 +15,9 @@ from models import Run, Version
 from web.formats import count, percent
 
 # What a run's settings say of the machine and not of the training.
-OF_THE_MACHINE = ("backbones", "embeddings", "dataset", "weights", "runs")
+OF_THE_MACHINE = ("backbones", "embeddings", "dataset", "runs")
+# How the others are put in order.
+FIRST, LAST = ("recipe", "task", "backbone"), ("seed", "train_on_all", "code")
 LONGEST = 200  # characters of a setting that are shown
 BLOCKS = {"test": "Untouched test", "validation": "Validation", "leave_one_out": "Leave-one-out"}
 # figure of a block -> what it is called; shares of 0 to 1 but for the log-loss
@@ -102,12 +104,23 @@ def _thresholds(version: Version) -> list[float] | None:
 
 
 def settings_of(run: Run) -> dict[str, Any]:
-    """The settings of a run, without where things lie on the machine."""
+    """The settings of a run that mean something to its recipe, the chief ones first.
+
+    Where things lie on the machine is left out.
+    """
     try:
         given = runs.read_settings(training.folder_of(run))
     except (OSError, ValueError):
         given = {"recipe": run.recipe, "backbone": run.backbone, **(run.settings or {})}
-    return {name: value for name, value in given.items() if name not in OF_THE_MACHINE}
+    order = [*FIRST, *(name for name in given if name not in (*FIRST, *LAST)), *LAST]
+    meant = [name for name in order if name not in OF_THE_MACHINE and _is_meant(name, run.recipe)]
+    return {name: given[name] for name in meant if name in given}
+
+
+def _is_meant(name: str, recipe: str) -> bool:
+    if name == "train_on_all":
+        return recipe == "quick"
+    return name != "backbone" or recipe not in ("custom", "uploaded")
 
 
 def settings_rows(versions: list[Version]) -> tuple[list[dict], list[dict]]:
@@ -137,6 +150,8 @@ def as_text(value: Any) -> str:
         return "yes" if value else "no"
     if value is None:
         return "–"
+    if isinstance(value, float):
+        return f"{value:g}"
     if len(str(value)) > LONGEST:  # such as own code: told apart by its hash
         return f"{len(str(value)):,} characters ({hashlib.sha256(str(value).encode()).hexdigest()[:8]})"
     return f"{value:,}" if isinstance(value, int) else str(value)

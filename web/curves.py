@@ -1,4 +1,4 @@
-"""What a run has learnt so far, epoch by epoch: its curves, its table, and how long it may still take."""
+"""What a run has learnt so far, epoch by epoch: its curves and its table."""
 
 from __future__ import annotations
 
@@ -66,16 +66,6 @@ class Curves:
         """The epoch table: epoch, loss, validation loss, metric, validation metric, rate, duration."""
         return [_row(event, self.metric) for event in self.ends]
 
-    def left(self) -> str | None:
-        """How long the run may still take, in words, while it trains."""
-        last = self.events[-1] if self.events else {}
-        known = [
-            event["left_seconds"] for event in self.events[-200:] if event.get("left_seconds") is not None
-        ]
-        if last.get("phase") != "training" or not known:
-            return None
-        return f"about {as_duration(max(1, known[-1]))} left"
-
     def as_json(self) -> dict[str, Any]:
         """All of it for the page to follow; `sources` are the columns of the charts' data by name."""
         suggested = self.suggested()
@@ -86,7 +76,6 @@ class Curves:
                 "suggested": {"rate": [] if suggested is None else [suggested]},
             },
             "epochs": self.rows(),
-            "left": self.left() or "",
             "suggestion": "" if suggested is None else as_rate(suggested),
         }
 

@@ -6,10 +6,25 @@ from datetime import datetime
 
 from flask import Flask
 
+from models import Run
+
 
 def register(app: Flask) -> None:
     """Let the templates of `app` use these as filters."""
     app.jinja_env.filters.update(day=day, moment=moment, count=count, file_size=file_size, percent=percent)
+    app.jinja_env.filters.update(recipe_name=recipe_name, made_by=made_by)
+
+
+def recipe_name(recipe: str) -> str:
+    """Return what a recipe is called within a sentence, such as own code."""
+    return {"custom": "own code", "uploaded": "own model"}.get(recipe, recipe)
+
+
+def made_by(run: Run) -> str:
+    """Return how a run makes its version, such as Quick on efficientnet-lite0, or Own model tm.zip."""
+    name = recipe_name(run.recipe).capitalize()
+    backbone = {"custom": "", "uploaded": f" {run.backbone}"}.get(run.recipe, f" on {run.backbone}")
+    return f"{name}{backbone}"
 
 
 def day(value: datetime) -> str:

@@ -9,6 +9,7 @@ from web.work import as_duration
 from web.work import percent as share
 
 PHASES = {
+    "starting": "Starting the trainer",
     "checking": "Checking what was given",
     "loading": "Loading the network",
     "reading": "Reading the images",
@@ -25,7 +26,7 @@ ALWAYS = {
     "quick": {"embedding", "solving", "evaluating", "packaging", "exporting"},
     "fine-tune": {"embedding", "solving", "training", "evaluating", "packaging", "exporting"},
     "custom": {"checking", "training", "evaluating", "packaging", "exporting"},
-    "uploaded": {"checking", "loading", "evaluating", "packaging", "exporting"},
+    "uploaded": {"loading", "evaluating", "packaging", "exporting"},
 }
 
 
@@ -45,6 +46,8 @@ def of(
     always = ALWAYS.get(recipe, set())
     if (settings or {}).get("learning_rate") == "auto":
         always = always | {"finding"}
+    if not events and job["state"] == "running":
+        always = always | {"starting"}
     latest = {event["phase"]: event for event in events if event.get("phase") in PHASES}
     shown = [name for name in PHASES if name in latest or name in always]
     now_at = _current(events, shown)
@@ -70,7 +73,7 @@ def percent(events: list[dict[str, Any]]) -> int | None:
 
 def _current(events: list[dict[str, Any]], shown: list[str]) -> int:
     """The place of the phase that goes on; -1 before the first, past the end after `done`."""
-    name = events[-1].get("phase") if events else None
+    name = events[-1].get("phase") if events else "starting"
     if name == "done":
         return len(shown)
     return shown.index(name) if name in shown else -1
@@ -79,7 +82,7 @@ def _current(events: list[dict[str, Any]], shown: list[str]) -> int:
 def _state(place: int, now_at: int, job: dict[str, Any]) -> str:
     if place < now_at or job["state"] == "finished":
         return "done"
-    if place > now_at:
+    if place > now_at or job["state"] == "queued":
         return "waiting"
     return "stopped" if job["is_over"] else "current"
 

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app, url_for
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from jobs import estimates, imports, local, queue
-from models import Dataset, Import, Job, Run, User, db
-from web import work
+from models import Dataset, Import, Job, Run, User, db, now
+from web import phases, work
 from web.access import get_datasets, has_role
+from web.formats import recipe_name
 
+PATIENCE_SECONDS = 20  # a job at the front is taken up sooner than this by any worker that is free
 KINDS = {"run": "Training", "import": "Import", "embed": "Getting to know images", "preview": "Sample images"}
 LANES = (local.RUN_KINDS, local.QUICK_KINDS, local.SAMPLE_KINDS)
+NOBODY_WORKS = "Next in the queue, but no worker takes it up: is one running?"
 MOST = 100  # jobs shown of each part of the page
 RETRIED = ("run", "embed")  # an import only while what was sent is kept; sample images not at all
 
@@ -36,6 +39,13 @@ class Line:
     def facts(self) -> dict[str, Any]:
         """State, progress and times, as `work.describe` says them."""
         return work.describe(self.job)
+
+    @property
+    def state_words(self) -> str:
+        """The state, or of a run at work what it is doing."""
+        if self.job.kind == "run" and self.job.state == "running" and not work.is_abandoned(self.job):
+            return phases.PHASES.get(self.job.phase or "starting", self.facts["words"])
+        return self.facts["words"]
 
     @property
     def is_retried(self) -> bool:
@@ -64,8 +74,12 @@ class View:
         return lines[:MOST]
 
     def ended(self) -> list[Line]:
-        """What ended lately on the user's own datasets (an administrator's are all)."""
-        query = select(Job).where(Job.state.in_(queue.ENDS), Job.kind != "preview")
+        """What ended lately on the user's own datasets (an administrator's are all).
+
+        Embedding begins by itself after every import and run: only where it did not finish is it told.
+        """
+        is_news = or_(Job.kind.in_(("run", "import")), and_(Job.kind == "embed", Job.state != "finished"))
+        query = select(Job).where(Job.state.in_(queue.ENDS), is_news)
         if not self.user.is_admin:
             query = query.where(Job.dataset_id.in_(self.mine))
         jobs = db.session.scalars(query.order_by(Job.finished_at.desc(), Job.id.desc()).limit(20))
@@ -88,6 +102,26 @@ class View:
 def look(user: User) -> View:
     """The queue as this user may see it."""
     return View(user, frozenset(dataset.id for dataset in get_datasets(user)))
+
+
+def when(job: Job | None) -> str:
+    """How long a job at work may still take, or how near its turn one is that waits; empty where unknown."""
+    if job is None or job.state in queue.ENDS or work.is_abandoned(job):
+        return ""
+    if job.state == "running":
+        return _still(estimates.remaining_seconds(job))
+    return _turn(job)
+
+
+def _turn(job: Job) -> str:
+    kinds = next(kinds for kinds in LANES if job.kind in kinds)
+    in_turn = list(db.session.scalars(queue.in_turn(kinds)))
+    before = in_turn.index(job.id) if job.id in in_turn else 0
+    if before:
+        return f"{before:,} before it in the queue"
+    is_new = (now() - job.created_at).total_seconds() < PATIENCE_SECONDS or job.fence > 0
+    is_any = db.session.scalar(select(Job.id).where(Job.kind.in_(kinds), Job.state == "running").limit(1))
+    return "Next in the queue" if is_new or is_any else NOBODY_WORKS
 
 
 def _in_turn(kinds: tuple[str, ...]) -> Iterable[tuple[Job, float | None]]:
@@ -113,7 +147,7 @@ def _what(job: Job, dataset: Dataset | None) -> tuple[str, str | None]:
     words = KINDS.get(job.kind, job.kind)
     if job.kind == "run" and (run := db.session.scalar(select(Run).where(Run.job_id == job.id))):
         link = dataset and url_for("runs.show", slug=dataset.slug, name=run.folder)
-        return f"{words}: {run.recipe}", link
+        return f"{words}: {recipe_name(run.recipe)}", link
     if job.kind == "import" and dataset:
         import_id = db.session.scalar(select(Import.id).where(Import.job_id == job.id))
         return words, import_id and url_for("imports.show", slug=dataset.slug, import_id=import_id)

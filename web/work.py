@@ -17,6 +17,7 @@ WORDS = {
     "cancelled": "Cancelled",
     "interrupted": "Interrupted",
 }
+ABANDONED = "Its worker is gone; the next one takes it over"
 
 
 def describe(job: Job | None) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def describe(job: Job | None) -> dict[str, Any]:
         return {"state": "finished", "words": WORDS["finished"], "is_over": True, "percent": 100}
     return {
         "state": job.state,
-        "words": WORDS[job.state],
+        "words": ABANDONED if is_abandoned(job) else WORDS[job.state],
         "message": job.message,
         "phase": job.phase,
         "done": job.done,
@@ -36,6 +37,11 @@ def describe(job: Job | None) -> dict[str, Any]:
         "is_resumable": job.state in RESUMABLE,
         "is_stopping": job.is_stop_asked and job.state == "running",
     }
+
+
+def is_abandoned(job: Job) -> bool:
+    """Whether the job's worker has given no sign of life past its lease."""
+    return job.state == "running" and job.lease_until is not None and job.lease_until < now()
 
 
 def percent(done: int | None, total: int | None) -> int | None:

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from jobs import disk, queue, runs, training
 from learning import choices, settings_text
 from models import Dataset, Run, db
-from web import comparing, curves, phases, readiness, run_charts, work
+from web import comparing, curves, phases, readiness, run_charts, waiting, work
 from web.access import get_dataset, get_user, has_role
 from web.formats import file_size
 from web.recipes.fields import Form, FormRefused
@@ -80,6 +80,7 @@ def show(slug: str, name: str) -> str:
         run=run,
         progress=_progress(run, slug),
         settings=_in_words(settings),
+        code=settings.get("code"),
         is_repeatable=_refusal_to_repeat(run) is None,
         metric_words=drawn.metric_words,
         has_curves=run.recipe in choices.LEARNING or bool(drawn.ends),
@@ -231,7 +232,8 @@ def _curves(run: Run) -> curves.Curves:
 
 
 def _in_words(settings: dict[str, Any]) -> dict[str, str]:
-    return {comparing.as_words(name): comparing.as_text(value) for name, value in settings.items()}
+    shown = {name: value for name, value in settings.items() if name != "code"}
+    return {comparing.as_words(name): comparing.as_text(value) for name, value in shown.items()}
 
 
 def _progress(run: Run, slug: str) -> dict[str, Any]:
@@ -241,6 +243,7 @@ def _progress(run: Run, slug: str) -> dict[str, Any]:
     version = run.version
     return {
         **job,
+        "when": waiting.when(run.job),
         "phases": phases.of(events, job, run.recipe, run.settings or {}),
         "curves": curves.Curves(events).as_json(),
         "percent": 100 if job["state"] == "finished" else phases.percent(events),

@@ -22,6 +22,7 @@ from web.transactions import end_reading
 blueprint = Blueprint("samples", __name__, url_prefix="/datasets/<slug>/runs/samples")
 
 RECIPE = "fine-tune"
+DRAWN = "Each row begins with the image itself; three variations follow."
 
 
 @blueprint.post("")
@@ -81,7 +82,7 @@ def _facts(dataset: Dataset, key: str) -> dict[str, Any]:
     if (folder / previews.PICTURE).exists():
         settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
         picture = url_for("samples.picture", slug=dataset.slug, key=key)
-        return facts | {"picture": picture, "is_over": True, "words": "", "settings": settings}
+        return facts | {"picture": picture, "is_over": True, "words": DRAWN, "settings": settings}
     return facts | {"is_over": (folder / previews.FAILED).exists()}
 
 

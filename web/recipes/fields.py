@@ -27,8 +27,9 @@ class Form:
     errors: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, name: str, default: object = "") -> str:
-        """What stands in the field."""
-        return str(self.values.get(name, default))
+        """What stands in the field; a whole number without its decimals."""
+        value = self.values.get(name, default)
+        return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
     def is_on(self, name: str, option: Option) -> bool:
         """Whether a switch is on; a form that was sent says nothing of those that are off."""
@@ -52,7 +53,8 @@ def read_options(recipe: str, form: Mapping[str, str]) -> dict[str, Any]:
         try:
             options.check(recipe, {name: value})
         except OptionRefused as wrong:
-            errors[name] = str(wrong)
+            said = str(wrong).removeprefix(f"{name} ")  # its name as files have it; the field has a title
+            errors[name] = said[:1].upper() + said[1:]
     if errors:
         raise FormRefused(errors)
     return options.check(recipe, given)
