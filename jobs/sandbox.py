@@ -42,7 +42,7 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 # Run inside: everything it tries must be refused, or the sandbox is none.
 TRIAL = """
-import os, socket, sys
+import os, resource, socket, sys
 def is_refused(attempt):
     try:
         attempt()
@@ -56,6 +56,9 @@ held = {
     "writing": is_refused(lambda: open(secret + ".new", "w")),
     "the processes": is_refused(lambda: os.kill(int(os.environ["OUTSIDER"]), 0)),
     "its session": is_refused(os.setsid),
+    "their limits": is_refused(lambda: resource.prlimit(int(os.environ["OUTSIDER"]), resource.RLIMIT_CORE)),
+    "files' modes": is_refused(lambda: os.chmod(os.path.dirname(secret), 0o700)),
+    "the kernel's settings": is_refused(lambda: open("/proc/sys/kernel/core_pattern", "r+")),
 }
 open(os.path.join(folder, "written"), "w").close()
 sys.exit("; ".join(f"{name} is open" for name, was_refused in held.items() if not was_refused) or 0)
@@ -252,7 +255,8 @@ def _bubblewrap(shown: list[str], writable: str) -> list[str]:
     ]
     for path in (*SYSTEM, *SYSTEM_FILES, *shown):
         words += ["--ro-bind-try", path, path]
-    words += ["--proc", "/proc", "--dev", "/dev"]
+    # Where we are root, the kernel would let what runs inside write its settings in /proc/sys.
+    words += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
     for path in _graphics():
         words += ["--dev-bind-try", path, path]
     words += ["--bind", writable, writable, "--remount-ro", "/dev", "--remount-ro", "/"]

@@ -1,7 +1,8 @@
 """A filter in the kernel that refuses a process, and all it starts, the system calls no training needs.
 
-No network, no memory that no limit counts, no other process looked into, no way out of its session or its
-namespaces. Linux only; seccomp(2), and classic BPF as in linux/filter.h and linux/seccomp.h.
+No network, no memory that no limit counts, no other process looked into or bounded, no file's mode, owner or
+times changed (Landlock minds none of these), no way out of its session or its namespaces. Linux only;
+seccomp(2), and classic BPF as in linux/filter.h and linux/seccomp.h.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ NEW_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a kind of processor calls the calls: its audit number, `clone`, and those refused by name."""
+    """What a kind of processor calls the calls: its audit number, `clone`, `prlimit64`, and those refused."""
 
     audit: int
     clone: int
+    prlimit: int
     refused: dict[str, int]
 
 
@@ -36,6 +38,7 @@ COMMON = {
     **{"move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433},
     **{"pidfd_open": 434, "pidfd_getfd": 438, "mount_setattr": 442, "memfd_secret": 447},
     **{"pidfd_send_signal": 424, "process_madvise": 440, "process_mrelease": 448},
+    **{"fchmodat2": 452, "setxattrat": 463, "removexattrat": 466, "file_setattr": 469},
 }
 X86_64 = {
     **{"socket": 41, "setpgid": 109, "setsid": 112, "ptrace": 101, "process_vm_readv": 310},
@@ -46,6 +49,11 @@ X86_64 = {
     **{"swapon": 167, "swapoff": 168, "acct": 163, "settimeofday": 164, "clock_settime": 227, "iopl": 172},
     **{"ioperm": 173, "mknod": 133, "mknodat": 259, "open_by_handle_at": 304, "fanotify_init": 300},
     **{"syslog": 103, "quotactl": 179, "personality": 135, "mq_open": 240, "kexec_file_load": 320},
+    **{"chmod": 90, "fchmod": 91, "fchmodat": 268, "chown": 92, "fchown": 93, "lchown": 94, "fchownat": 260},
+    **{"utime": 132, "utimes": 235, "futimesat": 261, "utimensat": 280, "setxattr": 188, "lsetxattr": 189},
+    **{"fsetxattr": 190, "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199},
+    **{"semget": 64, "msgget": 68, "inotify_add_watch": 254, "setpriority": 141, "ioprio_set": 251},
+    **{"sched_setparam": 142, "sched_setscheduler": 144, "sched_setaffinity": 203, "sched_setattr": 314},
 }
 AARCH64 = {
     **{"socket": 198, "setpgid": 154, "setsid": 157, "ptrace": 117, "process_vm_readv": 270},
@@ -56,11 +64,15 @@ AARCH64 = {
     **{"swapon": 224, "swapoff": 225, "acct": 89, "settimeofday": 170, "clock_settime": 112},
     **{"mknodat": 33, "open_by_handle_at": 265, "fanotify_init": 262, "syslog": 116, "quotactl": 60},
     **{"personality": 92, "mq_open": 180, "kexec_file_load": 294},
+    **{"fchmod": 52, "fchmodat": 53, "fchownat": 54, "fchown": 55, "utimensat": 88, "setxattr": 5},
+    **{"lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16},
+    **{"semget": 190, "msgget": 186, "inotify_add_watch": 27, "setpriority": 140, "ioprio_set": 30},
+    **{"sched_setparam": 118, "sched_setscheduler": 119, "sched_setaffinity": 122, "sched_setattr": 274},
 }
 CLONE3 = 435
 MACHINES = {
-    "x86_64": Machine(0xC000003E, 56, {**COMMON, **X86_64}),
-    "aarch64": Machine(0xC00000B7, 220, {**COMMON, **AARCH64}),
+    "x86_64": Machine(0xC000003E, 56, 302, {**COMMON, **X86_64}),
+    "aarch64": Machine(0xC00000B7, 220, 261, {**COMMON, **AARCH64}),
 }
 
 
@@ -80,6 +92,13 @@ def make_filter(machine: Machine) -> bytes:
     ]
     for number, answer in refused:
         lines += [_line(JUMP_EQUAL, number, 0, 1), _line(RETURN, answer)]
+    lines += [  # the limits of another process, which is not our own by being 0
+        _line(JUMP_EQUAL, machine.prlimit, 0, 4),
+        _line(LOAD, FIRST_ARGUMENT_AT),
+        _line(JUMP_EQUAL, 0, 1, 0),
+        _line(RETURN, REFUSE | errno.EPERM),
+        _line(RETURN, ALLOW),
+    ]
     lines += [
         _line(JUMP_EQUAL, machine.clone, 0, 3),
         _line(LOAD, FIRST_ARGUMENT_AT),

@@ -105,6 +105,47 @@ def test_it_cannot_signal_us(run):
     assert done.returncode == 1
 
 
+def test_it_changes_no_setting_of_the_kernel(run):
+    for name in (
+        "sys/kernel/core_pattern",
+        "sys/vm/overcommit_memory",
+        "sysrq-trigger",
+        "self/oom_score_adj",
+    ):
+        assert run(f"open('/proc/{name}', 'r+')").returncode == 1, name
+
+
+def test_it_changes_no_limit_and_no_turn_of_other_processes(run):
+    for attempt in (
+        "resource.prlimit(other, resource.RLIMIT_CORE, (0, 0))",
+        "os.setpriority(os.PRIO_PROCESS, other, 19)",
+        "os.sched_setaffinity(other, {0})",
+    ):
+        done = run(f"import os, resource, sys\nother = int(sys.argv[1])\n{attempt}", os.getpid())
+        assert "Error" in done.stderr, attempt
+    own = "import resource; resource.setrlimit(resource.RLIMIT_CPU, (5, 5)); print(resource.prlimit(0, 0))"
+    assert run(own).stdout == "(5, 5)\n"
+
+
+def test_it_changes_no_mode_and_no_times_of_files_it_may_not_write(run, tmp_path):
+    shown, hidden = tmp_path / "shown", tmp_path / "hidden"
+    for file in (shown, hidden):
+        file.write_text("42")
+    before = [(file.stat().st_mode, file.stat().st_mtime_ns) for file in (shown, hidden)]
+    for file in (shown, hidden):
+        for attempt in ("os.chmod(sys.argv[1], 0)", "os.utime(sys.argv[1], (1, 1))"):
+            assert run(f"import os, sys; {attempt}", file, readable=[shown]).returncode == 1
+    assert before == [(file.stat().st_mode, file.stat().st_mtime_ns) for file in (shown, hidden)]
+
+
+def test_it_leaves_nothing_in_the_kernel_that_outlives_it(run):
+    for number in (seccomp.X86_64["semget"], seccomp.X86_64["msgget"]):
+        code = (
+            f"import ctypes; c = ctypes.CDLL(None, use_errno=True); print(c.syscall({number}, 42, 1, 0o1666))"
+        )
+        assert run(code).stdout == "-1\n"
+
+
 def test_its_memory_is_bounded(run):
     assert "MemoryError" in run("bytearray(20 * 1024**3)", memory=512 * MIB).stderr
     assert "Error" in run("import os; os.memfd_create('x')").stderr
