@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from flask import current_app
 
 from jobs import database
+from jobs.keeper import INSIDE
 from models import db
 from utils import open_atomically
 
@@ -53,10 +54,10 @@ def save(path: Path) -> int:
 def _files(instance: Path) -> Iterator[Path]:
     yield from (instance / name for name in FILES if (instance / name).exists())
     for name in FOLDERS:
-        for folder, _, names in os.walk(instance / name):
-            yield from (
-                Path(folder, name) for name in sorted(names) if name not in LEFT_OUT and name[0] != "."
-            )
+        for folder, inner, names in os.walk(instance / name):
+            inner[:] = [each for each in inner if each != INSIDE]
+            found = (Path(folder, name) for name in sorted(names) if name not in LEFT_OUT and name[0] != ".")
+            yield from (path for path in found if path.is_file() and not path.is_symlink())
 
 
 def _add(archive: zipfile.ZipFile, source: Path, name: str) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import select
 
-from jobs import queue, runs, training
+from jobs import queue, runs, training, trees
 from models import Dataset, Run, db
 
 
@@ -23,8 +22,8 @@ class Usage:
 
 def usage(dataset: Dataset) -> Usage:
     """Look at every run folder of the dataset."""
-    by_run = {run.folder: _size(training.folder_of(run)) for run in _runs(dataset)}
-    spare = sum(_size(path) for path in _spare(dataset))
+    by_run = {run.folder: trees.size_of(training.folder_of(run)) for run in _runs(dataset)}
+    spare = sum(trees.size_of(path) for path in _spare(dataset))
     return Usage(by_run, sum(by_run.values()), spare)
 
 
@@ -47,9 +46,9 @@ def clear(dataset: Dataset) -> list[Path]:
 
 def remove(paths: list[Path]) -> int:
     """Remove these folders and return how many bytes they took; one that is gone already is passed over."""
-    size = sum(_size(path) for path in paths)
+    size = sum(trees.size_of(path) for path in paths)
     for path in paths:
-        shutil.rmtree(path, ignore_errors=True)  # the sweep takes what stays behind
+        trees.remove(path)  # the sweep takes what stays behind
     return size
 
 
@@ -66,15 +65,3 @@ def _spare(dataset: Dataset) -> list[Path]:
         if is_over and not runs.is_alive(folder):
             paths.append(folder if run.version is None else folder / "checkpoint")
     return paths
-
-
-def _size(folder: Path) -> int:
-    """The bytes of all files below; what vanishes meanwhile counts nothing."""
-    size = 0
-    for path in folder.rglob("*"):
-        try:
-            status = path.lstat()
-        except FileNotFoundError:
-            continue
-        size += status.st_size if path.is_file() else 0
-    return size

@@ -16,12 +16,13 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Thread
 from typing import IO, Any
 
-from jobs import lifeline, outcome, runs, sandbox
+from jobs import lifeline, memory, outcome, runs, sandbox, trees
 from learning.inputs import read_image
 from utils import ImageRefused, write_atomically
 
@@ -30,6 +31,8 @@ LOOK_SECONDS = 0.1
 SIZE_SECONDS = 1.0  # between two looks at how much was written
 MOST_LOG = 2 * 1024**2  # bytes of what the trainer says that are kept
 MOST_FILES = 20_000
+MOST_PROCESSES = 512
+ENDING_SECONDS = 10  # for all that is left to end
 INSIDE, IMAGES = "inside", "images"
 KEPT_FOR_RESUMING = "checkpoint"
 # What a recipe may find in its run folder beside settings, labels and manifest.
@@ -39,10 +42,11 @@ CUT = b"\n(The log is cut here: more was said than is kept.)\n"
 
 @dataclass(frozen=True)
 class Bounds:
-    """What the trainer inside may use: bytes of memory a process, and of disk for all it writes."""
+    """What the trainer inside may use, in bytes: memory of a process, disk in all, disk that stays free."""
 
     memory: int
     disk: int
+    free: int = 0
 
     def to_json(self) -> str:
         """As the second argument of this module."""
@@ -50,7 +54,11 @@ class Bounds:
 
 
 class Refused(RuntimeError):
-    """The run can't be kept, or what it does inside is too much; the message is for a person."""
+    """The run can't be kept; the message is for a person."""
+
+
+class TookTooMuch(RuntimeError):
+    """What it does inside is too much, and nothing of it is kept; the message is for a person."""
 
 
 def keep(folder: Path, bounds: Bounds) -> None:
@@ -63,9 +71,11 @@ def keep(folder: Path, bounds: Bounds) -> None:
         try:
             _train_inside(folder, bounds)
             outcome.take_in(folder, folder / INSIDE)
+        except TookTooMuch as refused:
+            _fail(folder, str(refused))
+            trees.remove(folder / INSIDE)
         except (Refused, outcome.NotBelieved, sandbox.SandboxRefused, OSError) as refused:
-            print(refused, flush=True)
-            runs.write_result(folder, {"state": "failed", "message": str(refused)[:2_000]})
+            _fail(folder, str(refused))
         except Exception as error:
             traceback.print_exc()
             message = (
@@ -73,10 +83,15 @@ def keep(folder: Path, bounds: Bounds) -> None:
             )
             runs.write_result(folder, {"state": "failed", "message": message})
         finally:
-            shutil.rmtree(folder / IMAGES, ignore_errors=True)
-            shutil.rmtree(folder / outcome.MAKING, ignore_errors=True)
+            trees.remove(folder / IMAGES)
+            trees.remove(folder / outcome.MAKING)
             if (runs.read_result(folder) or {}).get("state") == "finished":
-                shutil.rmtree(folder / INSIDE, ignore_errors=True)
+                trees.remove(folder / INSIDE)
+
+
+def _fail(folder: Path, message: str) -> None:
+    print(message, flush=True)
+    runs.write_result(folder, {"state": "failed", "message": message[:2_000]})
 
 
 def _train_inside(folder: Path, bounds: Bounds) -> None:
@@ -118,10 +133,10 @@ def _prepare(folder: Path, inside: Path, images: Path) -> None:
     for entry in os.scandir(inside):
         if entry.is_dir(follow_symlinks=False):
             if entry.name != KEPT_FOR_RESUMING:
-                shutil.rmtree(entry.path)
+                trees.remove(Path(entry.path))
         else:
             Path(entry.path).unlink()
-    shutil.rmtree(images, ignore_errors=True)
+    trees.remove(images)
     images.mkdir()
     for name in ("settings.json", "labels.json", *ENCLOSED):
         if (folder / name).exists():
@@ -166,7 +181,7 @@ def _watch(folder: Path, inside: Path, process: subprocess.Popen, bounds: Bounds
     """Hand progress out and the wish to stop in until the trainer ends.
 
     Raises:
-        Refused: it wrote too much.
+        TookTooMuch: it wrote or started too much.
     """
     relay = outcome.Relay(folder, inside)
     next_size = 0.0
@@ -176,36 +191,45 @@ def _watch(folder: Path, inside: Path, process: subprocess.Popen, bounds: Bounds
             outcome.create(inside / "stop")
         if time.monotonic() >= next_size:
             next_size = time.monotonic() + SIZE_SECONDS
-            _check_size(inside, bounds.disk)
+            family = memory.family(os.getpid())
+            _check_processes(family)
+            _check_size(inside, bounds, memory.unlinked_by(family))
         time.sleep(LOOK_SECONDS)
     relay.hand_on()
 
 
-def _check_size(inside: Path, most: int) -> None:
-    size = count = 0
-    for folder, _, files in os.walk(inside):
-        for name in files:
-            count += 1
-            try:
-                size += Path(folder, name).lstat().st_blocks * 512
-            except OSError:
-                continue  # gone again
-        if size > most or count > MOST_FILES:
-            limit = f"{most / 1e9:.1f} GB or {MOST_FILES:,} files (SANDBOX_DISK)"
-            raise Refused(f"It wrote more than {limit} and was ended.")
+def _check_processes(family: set[int]) -> None:
+    """The kernel bounds those of everybody but root."""
+    if len(family) > MOST_PROCESSES:
+        raise TookTooMuch(f"It started more than {MOST_PROCESSES} processes and was ended.")
+
+
+def _check_size(inside: Path, bounds: Bounds, unlinked: int = 0) -> None:
+    """See that what it wrote, files without a name among it (`unlinked` bytes), leaves room for others."""
+    try:
+        size, count = trees.measure(inside)
+    except trees.TreeRefused as refused:
+        raise TookTooMuch(f"{refused} It was ended.") from refused
+    if size + unlinked > bounds.disk or count > MOST_FILES:
+        limit = f"{bounds.disk / 1e9:.1f} GB or {MOST_FILES:,} files (SANDBOX_DISK)"
+        raise TookTooMuch(f"It wrote more than {limit} and was ended.")
+    if shutil.disk_usage(inside).free < bounds.free:
+        raise TookTooMuch("The disk was nearly full, so it was ended. Free some, then resume it.")
 
 
 def _end_the_rest() -> None:
-    """End whatever of our group is left but ourselves: daemons, where no namespace has ended them."""
-    for _ in range(100):
-        left = [number for number in _group() if number != os.getpid()]
+    """End whatever of our group is left but ourselves: daemons, where no namespace has ended them.
+
+    Raises:
+        Refused: they start others faster than they end. Our worker ends the group with us.
+    """
+    patience_ends = time.monotonic() + ENDING_SECONDS
+    while left := [number for number in _group() if number != os.getpid()]:
         for number in left:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        if not left:
-            return
+        if time.monotonic() > patience_ends:
+            raise Refused("What it started could not be ended.")
         time.sleep(0.02)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,7 +11,7 @@ from flask import current_app
 from sqlalchemy import and_, delete, not_, or_, select
 
 from datasets import sweep as sweeping
-from jobs import imports, runs
+from jobs import imports, runs, trees
 from models import Import, Job, Run, db, now
 from utils import lock_file
 
@@ -60,7 +59,7 @@ def _clear() -> int:
     db.session.rollback()  # deleting may take long, and locks nobody out
     for path in paths:
         if path.is_dir():
-            shutil.rmtree(path)
+            trees.remove(path)
         else:
             path.unlink(missing_ok=True)
     return len(paths)

@@ -1,9 +1,11 @@
-"""How much memory a process and everything it started hold. Linux tells; elsewhere nobody knows."""
+"""What a process and everything it started hold: memory, files without a name. Linux tells; else nobody."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -21,10 +23,11 @@ def default_limit() -> int | None:
 
 def held_by(process: int) -> int:
     """Return the bytes held by a process, what it started, and what else is in its group; 0 where unknown."""
-    return sum(_held(number) for number in _family(process))
+    return sum(_held(number) for number in family(process))
 
 
-def _family(process: int) -> set[int]:
+def family(process: int) -> set[int]:
+    """Return the numbers of a process, of all that it started, and of what else is in its group."""
     children, group = defaultdict(list), []
     for number, parent, of_group in _processes():
         children[parent].append(number)
@@ -37,6 +40,19 @@ def _family(process: int) -> set[int]:
             found.add(number)
             waiting += children[number]
     return found
+
+
+def unlinked_by(numbers: set[int]) -> int:
+    """Return the bytes of disk of files that these processes hold open though they have no name any more."""
+    found = {}
+    for number in numbers:
+        with suppress(OSError):  # it has ended
+            for path in (PROC / str(number) / "fd").iterdir():
+                with suppress(OSError):
+                    status = path.stat()
+                    if status.st_nlink == 0 and stat.S_ISREG(status.st_mode):
+                        found[status.st_dev, status.st_ino] = status.st_blocks * 512
+    return sum(found.values())
 
 
 def _processes() -> list[tuple[int, int, int]]:

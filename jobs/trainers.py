@@ -48,7 +48,7 @@ def start_run(folder: Path) -> subprocess.Popen:
     if not is_enclosed(folder):
         return start(["--run", str(folder)], folder / "log.txt")
     settings = current_app.config["PIGEONHOLE"]
-    bounds = keeper.Bounds(settings.sandbox_memory, settings.sandbox_disk)
+    bounds = keeper.Bounds(settings.sandbox_memory, settings.sandbox_disk, settings.min_free_disk)
     return start([str(folder), bounds.to_json()], folder / "log.txt", keeper.PROGRAM)
 
 

@@ -6,6 +6,7 @@ Two styles run: a function `build_model(input_shape, labels)` that returns a Ker
 
 from __future__ import annotations
 
+import errno
 import linecache
 import logging
 import os
@@ -198,14 +199,16 @@ def _advice(error: BaseException) -> str:
 
 def name_attempts(tell: Callable[[str], None]) -> None:
     """Tell, for the log, what own code tries that no network needs. It stops nothing: the sandbox does."""
-    told = set()
+    told, trying = set(), set()
 
     def hear(event: str, arguments: tuple) -> None:
-        if event not in ATTEMPTS and event != "open":
+        if trying or (event not in ATTEMPTS and event != "open"):
             return
         if len(told) >= MOST_ATTEMPTS_TOLD or (line := _calling_line()) is None:
             return
+        trying.add(line)  # what follows may open files itself
         words = ATTEMPTS.get(event) or _describe_open(arguments)
+        trying.clear()
         if words and (line, words) not in told:
             told.add((line, words))
             tell(f"Own code, line {line}, {words}{_detail(event, arguments)}.")
@@ -226,10 +229,27 @@ def _describe_open(arguments: tuple) -> str | None:
         return None
     is_writing = bool((flags or 0) & (os.O_WRONLY | os.O_RDWR)) or any(c in (mode or "") for c in "wax+")
     place = os.path.realpath(os.fsdecode(path))
-    right, folder = (os.W_OK, Path(place).parent) if is_writing else (os.R_OK, place)
-    if os.access(folder, right):
+    if not _is_refused(place, is_writing):
         return None
     return f"wanted to {'write' if is_writing else 'read'} {place[:200]!r}, which it is not shown"
+
+
+def _is_refused(place: str, is_writing: bool) -> bool:
+    """Whether a file may not be opened so, by trying: Landlock lets everybody ask access(2).
+
+    Nothing is made or changed: whether a file may be made is tried with one that has no name.
+    """
+    is_there = Path(place).exists()
+    way = os.O_WRONLY if is_writing else os.O_RDONLY
+    if is_writing and not is_there:
+        place, way = str(Path(place).parent), os.O_WRONLY | getattr(os, "O_TMPFILE", 0)
+    try:
+        os.close(os.open(place, way | getattr(os, "O_NONBLOCK", 0)))
+    except (PermissionError, FileNotFoundError):
+        return True
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False
 
 
 def _detail(event: str, arguments: tuple) -> str:

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import pytest
 
-from jobs import keeper, outcome, runs, sandbox
+from jobs import keeper, memory, outcome, runs, sandbox
 from jobs.outcome import NotBelieved
 from learning.package import load_package
 
@@ -203,8 +203,29 @@ def test_endless_lines_of_progress_end_nobody(folder, inside):
 
 def test_what_is_written_is_bounded(inside):
     (inside / "flood").write_bytes(os.urandom(2 * outcome.MIB))
-    with pytest.raises(keeper.Refused, match="SANDBOX_DISK"):
-        keeper._check_size(inside, outcome.MIB)
+    with pytest.raises(keeper.TookTooMuch, match="SANDBOX_DISK"):
+        keeper._check_size(inside, keeper.Bounds(0, outcome.MIB))
+
+
+def test_files_without_a_name_count_as_written(inside):
+    with (inside / "flood").open("wb") as flood:
+        flood.write(os.urandom(2 * outcome.MIB))
+        flood.flush()
+        assert memory.unlinked_by({os.getpid()}) < outcome.MIB
+        (inside / "flood").unlink()
+        unlinked = memory.unlinked_by({os.getpid()})
+        with pytest.raises(keeper.TookTooMuch, match="SANDBOX_DISK"):
+            keeper._check_size(inside, keeper.Bounds(0, outcome.MIB), unlinked)
+
+
+def test_a_disk_that_runs_full_ends_it(inside):
+    with pytest.raises(keeper.TookTooMuch, match="nearly full"):
+        keeper._check_size(inside, keeper.Bounds(0, 2**40, free=2**62))
+
+
+def test_more_processes_than_any_training_has_are_refused():
+    with pytest.raises(keeper.TookTooMuch, match="512 processes"):
+        keeper._check_processes(set(range(513)))
 
 
 def test_a_wish_to_stop_is_not_written_through_a_link(inside, tmp_path):

@@ -210,6 +210,18 @@ def test_a_backup_brings_everything_back(call, rows, instance, tmp_path, monkeyp
     assert key == (instance / "secret_key").read_text()
 
 
+def test_a_backup_passes_over_what_own_code_left(call, instance, tmp_path):
+    call("import", "Photos", write_zip(tmp_path / "photos.zip"))
+    inside = instance / "runs" / "a" / "inside"
+    inside.mkdir(parents=True)
+    (inside / "endless").symlink_to("/dev/zero")
+    (inside.parent / "log.txt").write_text("x")
+    (inside.parent / "endless").symlink_to("/dev/zero")
+    assert call("backup", tmp_path / "saved.zip")[0] == 0
+    with zipfile.ZipFile(tmp_path / "saved.zip") as saved:
+        assert [name for name in saved.namelist() if name.startswith("runs/")] == ["runs/a/log.txt"]
+
+
 @pytest.mark.parametrize("member", ["../evil", "/evil", "storage/../../evil", "pigeonhole.db-wal"])
 def test_a_foreign_zip_is_not_restored(call, instance, tmp_path, member):
     with zipfile.ZipFile(tmp_path / "foreign.zip", "w") as archive:
