@@ -61,6 +61,10 @@ function markPhases(root, facts) {
   facts.phases.forEach((phase, place) => markPhase(lines[place], phase));
 }
 
+function showAway(root, isAway) {
+  for (const note of root.querySelectorAll("[data-away]")) note.hidden = !isAway;
+}
+
 async function follow(root) {
   let wait = POLL_MILLISECONDS;
   let state = null;
@@ -79,8 +83,10 @@ async function follow(root) {
       if (facts.is_over || (state !== null && state !== facts.state)) return globalThis.location.reload();
       state = facts.state;
       wait = POLL_MILLISECONDS;
+      showAway(root, false);
     } catch {
       wait = Math.min(wait * 2, MOST_MILLISECONDS); // the server is away: ask less and less often
+      showAway(root, wait > 3 * POLL_MILLISECONDS);
     }
   }
 }

@@ -99,3 +99,10 @@ def test_what_goes_on_before_the_trainer_says_a_word_is_shown_too():
 def test_nothing_goes_on_while_a_run_that_was_taken_up_again_waits():
     waiting = phases.of([*TWO, STEP], {"state": "queued", "is_over": False}, "fine-tune")
     assert "current" not in [one["state"] for one in waiting]
+
+
+def test_a_phase_gone_through_again_is_timed_by_its_last_time():
+    told = [(0.0, "embedding"), (2.0, "solving"), (200.0, "embedding"), (203.0, "solving"), (204.0, "done")]
+    events = [{"time": time, "phase": phase} for time, phase in told]
+    found = {one["name"]: one["detail"] for one in phases.of(events, describe(None))}
+    assert (found["embedding"], found["solving"]) == ("3 s", "1 s")

@@ -243,3 +243,11 @@ def test_embedding_that_went_well_is_no_news(owner, dataset):
     ended = owner.get(QUEUE).text.partition("Ended lately")[2]
     assert ended.count('<th scope="row"') == 1
     assert "Failed" in ended
+
+
+def test_the_page_says_when_no_worker_takes_anything_up(owner, add):
+    add().created_at = now() - timedelta(minutes=5)
+    db.session.commit()
+    assert "No worker takes these up" in owner.get(QUEUE).text
+    add("running", 5)
+    assert "No worker takes these up" not in owner.get(QUEUE).text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
@@ -13,6 +15,7 @@ from tests.house import chromium
 from tests.teaching import finish, start, teach
 from tests.test_accessibility import LOOKS, faults_of
 from tests.test_curves import STEP, TWO, epoch
+from web.recipes.offered import RECIPES
 
 pytestmark = pytest.mark.browser
 DATASET, address, page = at_work.DATASET, at_work.address, at_work.page  # the last two are fixtures
@@ -47,6 +50,16 @@ def run(dataset):
     return run
 
 
+def failed(dataset) -> str:
+    """The name of a run of own code that failed."""
+    run = start(dataset)
+    run.recipe, run.job.state, run.job.message = "custom", "failed", "Line 1: it is wrong."
+    path = training.folder_of(run) / "settings.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "recipe": "custom", "code": "model.add()"}))
+    db.session.commit()
+    return run.folder
+
+
 @pytest.mark.parametrize(("theme", "width"), LOOKS)
 def test_a_run_with_curves_is_readable_by_everybody(page, address, run, theme, width):
     page.set_viewport_size({"width": width, "height": 800})
@@ -57,14 +70,18 @@ def test_a_run_with_curves_is_readable_by_everybody(page, address, run, theme, w
 
 
 @pytest.mark.parametrize(("theme", "width"), LOOKS)
-def test_the_pages_around_a_run_are_readable_by_everybody(page, address, run, dataset, theme, width):
+def test_the_pages_around_a_run_are_readable_by_everybody(
+    page, address, run, dataset, settings, theme, width
+):
+    settings.values["OWN_CODE"] = True
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=theme)
     for _ in range(2):
         finish(start(dataset))
     faults = {}
     compared = f"{DATASET}/versions/compare?version=1&version=2"
-    for path in ("/queue", f"{DATASET}/runs/?recipe=quick", f"{DATASET}/runs/?recipe=fine-tune", compared):
+    forms = [f"{DATASET}/runs/?recipe={recipe}" for recipe in RECIPES]
+    for path in ("/queue", f"{DATASET}/runs/{failed(dataset)}", compared, *forms):
         page.goto(f"{address}{path}", wait_until="load")
         page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
         faults |= {path: found} if (found := faults_of(page)) else {}
@@ -145,3 +162,20 @@ def test_curves_and_table_go_on_without_a_reload(page, address, run):
     page.wait_for_function(f"() => {POINTS}.every((source) => source.get_length() === 3)")
     assert page.evaluate("globalThis.isTheSamePage")
     assert page.faults == []
+
+
+def test_a_step_that_only_some_runs_take_appears_when_it_begins(page, address, run):
+    page.goto(f"{address}{DATASET}/runs/{run.folder}")
+    expect(page.locator(".phases")).not_to_contain_text("Reading the images")
+    tell(run, {"phase": "reading", "done": 3, "total": 9})
+    expect(page.locator("[data-phase=reading][aria-current=step]")).to_have_text("Reading the images3 of 9")
+
+
+def test_a_page_says_when_the_server_no_longer_answers_and_when_it_does_again(page, address, run):
+    page.goto(f"{address}{DATASET}/runs/{run.folder}")
+    note = page.get_by_text("The server does not answer just now")
+    expect(note).to_be_hidden()
+    page.context.set_offline(True)
+    expect(note).to_be_visible()
+    page.context.set_offline(False)
+    expect(note).to_be_hidden()

@@ -88,14 +88,15 @@ def _state(place: int, now_at: int, job: dict[str, Any]) -> str:
 
 
 def _detail(events: list[dict[str, Any]], name: str, event: dict[str, Any] | None) -> str:
-    """How far the phase is, and how long it took once the next one began."""
+    """How far the phase is, and how long it took, the last time of all, once the next one began."""
     if event is None:
         return ""
     if event is events[-1]:
         return ", ".join(_so_far(event))
-    times = [one["time"] for one in events if one.get("phase") == name]
-    ended = next(one["time"] for one in events if one["time"] >= times[-1] and one.get("phase") != name)
-    return as_duration(ended - times[0])
+    first = last = max(place for place, one in enumerate(events) if one.get("phase") == name)
+    while first > 0 and events[first - 1].get("phase") == name:
+        first -= 1
+    return as_duration(events[last + 1]["time"] - events[first]["time"])
 
 
 def _so_far(event: dict[str, Any]) -> Iterator[str]:

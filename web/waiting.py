@@ -73,6 +73,11 @@ class View:
         lines = [self._line(job, _begins(seconds)) for kinds in LANES for job, seconds in _in_turn(kinds)]
         return lines[:MOST]
 
+    def is_left_alone(self) -> bool:
+        """Whether a job at the front waits although nothing is at work in its lane."""
+        fronts = [db.session.scalar(queue.in_turn(kinds).limit(1)) for kinds in LANES]
+        return any(_is_left_alone(db.session.get(Job, front)) for front in fronts if front)
+
     def ended(self) -> list[Line]:
         """What ended lately on the user's own datasets (an administrator's are all).
 
@@ -119,9 +124,15 @@ def _turn(job: Job) -> str:
     before = in_turn.index(job.id) if job.id in in_turn else 0
     if before:
         return f"{before:,} before it in the queue"
+    return NOBODY_WORKS if _is_left_alone(job) else "Next in the queue"
+
+
+def _is_left_alone(job: Job) -> bool:
+    """Whether nobody has taken the job up for long, nor is at work on any other of its lane."""
     is_new = (now() - job.created_at).total_seconds() < PATIENCE_SECONDS or job.fence > 0
-    is_any = db.session.scalar(select(Job.id).where(Job.kind.in_(kinds), Job.state == "running").limit(1))
-    return "Next in the queue" if is_new or is_any else NOBODY_WORKS
+    kinds = next(kinds for kinds in LANES if job.kind in kinds)
+    at_work = select(Job.id).where(Job.kind.in_(kinds), Job.state == "running").limit(1)
+    return not is_new and db.session.scalar(at_work) is None
 
 
 def _in_turn(kinds: tuple[str, ...]) -> Iterable[tuple[Job, float | None]]:

@@ -17,7 +17,7 @@ WORDS = {
     "cancelled": "Cancelled",
     "interrupted": "Interrupted",
 }
-ABANDONED = "Its worker is gone; the next one takes it over"
+ABANDONED = "Its worker is gone; the next one will look after it"
 
 
 def describe(job: Job | None) -> dict[str, Any]:

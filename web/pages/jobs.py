@@ -19,7 +19,11 @@ def index() -> str:
     """Show the queue; of other people's datasets only that there is a job."""
     view = waiting.look(get_user())
     return render_template(
-        "jobs/index.html", at_work=view.at_work(), waiting=view.waiting(), ended=view.ended()
+        "jobs/index.html",
+        at_work=view.at_work(),
+        waiting=view.waiting(),
+        ended=view.ended(),
+        is_left_alone=view.is_left_alone(),
     )
 
 
