@@ -126,7 +126,10 @@ def _do(arguments: argparse.Namespace) -> int:
     if result["state"] != "finished":
         print(result["message"], file=sys.stderr)
         return 1
-    lies_at = exports.place(folder / "package", arguments.out) if arguments.out else folder / "package"
+    lies_at = folder / "package"
+    if arguments.out:
+        lies_at = exports.place(lies_at, arguments.out)
+        runs.let_go(folder)
     print(tables.write_end(result, str(lies_at)), flush=True)
     if arguments.json:
         told = {key: value for key, value in result.items() if key not in ("state", "message")}
@@ -174,9 +177,10 @@ def _create_run(arguments: argparse.Namespace) -> Path:
         "backbones": str(settings.folder("backbones")),
         "embeddings": str(settings.folder("embeddings")),
     }
-    if recipe == "uploaded":
-        return _create_with_model(settings.folder("runs"), frame | chosen, labels, items)
-    return runs.create(settings.folder("runs"), frame | chosen, labels, items)
+    create = _create_with_model if recipe == "uploaded" else runs.create
+    folder = create(settings.folder("runs"), frame | chosen, labels, items)
+    runs.keep(folder)
+    return folder
 
 
 def _create_with_model(

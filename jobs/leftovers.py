@@ -68,7 +68,9 @@ def _clear() -> int:
 def _unknown_runs() -> Iterator[Path]:
     known = set(db.session.scalars(select(Run.folder)))
     folder = current_app.config["PIGEONHOLE"].folder("runs")
-    yield from (path for path in folder.iterdir() if path.name not in known and not runs.is_alive(path))
+    for path in folder.iterdir():
+        if path.name not in known and not runs.is_alive(path) and not runs.is_kept(path):
+            yield path
 
 
 def _old_samples() -> Iterator[Path]:

@@ -21,6 +21,7 @@ from utils import generate_random_name, lock_file, open_atomically, write_atomic
 
 # A starting trainer waits this long for the lock: `is_alive` takes it for an instant to see if it is free.
 LOCK_PATIENCE_SECONDS = 1.0
+KEPT = "kept"
 TAIL_BYTES = 64 * 1024  # more than any one event
 
 
@@ -160,6 +161,21 @@ def read_result(folder: str | Path) -> dict[str, Any] | None:
         return json.loads(Path(folder, "result.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+
+
+def keep(folder: str | Path) -> None:
+    """Mark a run of the command line, of which no row knows, so that no sweep takes it for a leftover."""
+    Path(folder, KEPT).touch()
+
+
+def let_go(folder: str | Path) -> None:
+    """Take the mark away: what was wanted of the run lies elsewhere."""
+    Path(folder, KEPT).unlink(missing_ok=True)
+
+
+def is_kept(folder: str | Path) -> bool:
+    """Whether the run is a person's, to be deleted by hand."""
+    return Path(folder, KEPT).exists()
 
 
 def reopen(folder: str | Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import config
 import server
-from jobs import leftovers
+from jobs import leftovers, runs
 from models import Item, Token, User, db
 from tests.house import environment, running, wait_until
 from tests.photos import photo, write_zip
@@ -247,14 +247,16 @@ def test_a_damaged_backup_leaves_nothing_behind(call, instance, tmp_path, monkey
 
 def test_sweeping_clears_run_folders_and_uploads_that_no_row_knows(call, instance, monkeypatch):
     call("create-user", "root")
-    for name in ("runs/orphan", "uploads"):
+    for name in ("runs/orphan", "runs/somebodys", "uploads"):
         (instance / name).mkdir(parents=True)
+    runs.keep(instance / "runs" / "somebodys")
     (instance / "uploads" / "orphan.zip").write_bytes(b"x")
     assert call("sweep")[0] == 0
     assert (instance / "runs" / "orphan").exists()  # it may be on its way into a row
     monkeypatch.setattr(leftovers, "YOUNG_SECONDS", -1)
     assert call("sweep")[0] == 0
-    assert not list((instance / "runs").iterdir()) + list((instance / "uploads").iterdir())
+    assert [path.name for path in (instance / "runs").iterdir()] == ["somebodys"]
+    assert not list((instance / "uploads").iterdir())
 
 
 def test_a_wrong_data_folder_is_refused_with_one_sentence(call, instance):

@@ -90,6 +90,7 @@ def test_a_folder_becomes_a_table_a_json_line_and_a_package(start, photos, tmp_p
     assert result["package"] == str(tmp_path / "out")
     assert load_package(tmp_path / "out").proven == ["litert", "keras"]
     run = next((tmp_path / "instance" / "runs").iterdir())
+    assert not runs.is_kept(run)  # its package lies where --out says
     phases = [event["phase"] for event in runs.read_progress(run)[0]]
     assert list(dict.fromkeys(phases)) == [
         *("embedding", "solving", "evaluating", "packaging", "exporting", "done")
