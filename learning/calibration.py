@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 SINGLE, MULTI = "single-label", "multi-label"
+LEAST_TEMPERATURE = 1e-6  # dividing by less leaves no number
 # Inverse temperatures beyond these say only how few items there are.
 SHARPNESS_RANGE = (0.05, 20.0)
 NEWTON_STEPS = 50
@@ -69,7 +70,10 @@ def from_spec(spec: dict[str, Any]) -> Calibration:
         ValueError: a number is missing, none, or there is not one for each label.
     """
     if spec["task"] == SINGLE:
-        return Calibration(SINGLE, temperature=_read([spec.get("temperature")], 1)[0])
+        temperature = _read([spec.get("temperature")], 1)[0]
+        if temperature < LEAST_TEMPERATURE:
+            raise ValueError("The calibration's temperature is none.")
+        return Calibration(SINGLE, temperature=temperature)
     count = len(spec["labels"])
     return Calibration(
         MULTI, **{name: _read(spec.get(name), count) for name in ("scales", "offsets", "thresholds")}

@@ -10,6 +10,8 @@ from typing import Any
 from learning import backbones
 from learning.choices import OPTIONS, RECIPES, Option
 
+LONGEST_NUMBER = 10**40  # that is written out; Python refuses to write one of 4,300 digits
+
 
 class OptionRefused(ValueError):
     """A value that can't be; `field` names the option, and the message says what would do."""
@@ -84,10 +86,10 @@ def _check_choice(name: str, option: Option, value: Any) -> str:
 def _check_switch(name: str, value: Any) -> bool:
     words = {"true": True, "yes": True, "on": True, "1": True}
     words |= {"false": False, "no": False, "off": False, "0": False}
-    try:
-        return words[str(value).lower()]
-    except KeyError:
-        raise OptionRefused(name, f"{name} must be true or false, not {_shorten(value)}.") from None
+    said = str(value).lower() if isinstance(value, bool | str) or value in (0, 1) else ""
+    if said not in words:
+        raise OptionRefused(name, f"{name} must be true or false, not {_shorten(value)}.")
+    return words[said]
 
 
 def _check_text(name: str, option: Option, value: Any) -> str:
@@ -121,6 +123,11 @@ def _as_number(value: Any) -> float | None:
 
 
 def _shorten(value: Any) -> str:
+    """Return a value for a message, without writing out what may be endless: a YAML can hold itself."""
+    if isinstance(value, int) and abs(value) >= LONGEST_NUMBER:
+        return "a number of so many digits"
+    if not isinstance(value, bool | int | float | str):
+        return f"a {type(value).__name__}"
     return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:60]}…"
 
 

@@ -77,6 +77,10 @@ class Package:
         return self.calibration.probabilities(embedding.astype(np.float64) @ self.weights + self.bias)
 
 
+class NoAnswer(ValueError):
+    """What a network gives for an image is no number; the message says what to do."""
+
+
 def put_in_order(
     labels: list[str], calibrated: Calibration, probabilities: np.ndarray
 ) -> tuple[tuple[str, ...], tuple[tuple[str, float], ...]]:
@@ -86,7 +90,12 @@ def put_in_order(
 
     Args:
         probabilities: float64 (labels,).
+
+    Raises:
+        NoAnswer: one of them is no number.
     """
+    if not np.isfinite(probabilities).all():
+        raise NoAnswer("The network gives no numbers for this image. Train again, with other settings.")
     order = np.argsort(-probabilities, kind="stable")
     is_said = calibrated.decide(probabilities)
     pairs = tuple((labels[index], float(probabilities[index])) for index in order)

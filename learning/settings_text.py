@@ -11,6 +11,8 @@ import yaml
 from learning import options
 from learning.choices import OPTIONS
 
+# What PyYAML's constructors raise, beside its own errors, for values that lie about themselves.
+LOST_IN = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 MOST_CHARACTERS = 100_000  # of a YAML file
 
 
@@ -35,7 +37,7 @@ def read_yaml(text: str) -> tuple[str, dict[str, Any]]:
         raise options.OptionRefused("config", f"It is longer than {MOST_CHARACTERS:,} characters.")
     try:
         said = yaml.safe_load(text) or {}
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, *LOST_IN) as error:
         raise options.OptionRefused("config", f"It is not YAML: {str(error)[:500]}") from None
     if not isinstance(said, dict) or not all(isinstance(name, str) for name in said):
         raise options.OptionRefused("config", "It must be lines of “name: value”, as “minutes: 5”.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from learning.package import NetworkClassifier, put_in_order
+from learning.package import NetworkClassifier, NoAnswer, put_in_order
 from models import Version
 from serving.prediction import Answer, predict
 from utils import ImageRefused, center_crop, is_allowed_file, open_image
@@ -77,7 +77,7 @@ def answer_all(paths: Iterable[Path], ask: Callable[[Path], Said]) -> Iterator[F
     for path in paths:
         try:
             yield FileAnswer(path, *ask(path))
-        except ImageRefused as refused:
+        except (ImageRefused, NoAnswer) as refused:
             yield FileAnswer(path, refusal=str(refused))
         except OSError as error:
             yield FileAnswer(path, refusal=f"The file cannot be read ({error.strerror}).")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import insert
 
 from datasets import storage
-from learning.package import put_in_order
+from learning.package import NoAnswer, put_in_order
 from models import Prediction, Version, db
 from serving import classifier
 from utils import EXTENSION_OF_FORMAT, center_crop, generate_random_name, open_image, upright_size
@@ -71,7 +71,7 @@ def predict(version: Version, content: bytes) -> Answer:
 
     Raises:
         ImageRefused: not an image that is taken, damaged, or too large.
-        VersionUnusable: a file of the version is missing or damaged.
+        VersionUnusable: a file of the version is missing or damaged, or it gives no numbers for this image.
         Busy: too many predictions wait in this process.
     """
     engine = classifier.find(version)
@@ -83,7 +83,10 @@ def predict(version: Version, content: bytes) -> Answer:
         decoded = time.perf_counter()
         probabilities = engine.probabilities(pixels)
     end = time.perf_counter()
-    labels, pairs = put_in_order(engine.package.labels, engine.package.calibration, probabilities)
+    try:
+        labels, pairs = put_in_order(engine.package.labels, engine.package.calibration, probabilities)
+    except NoAnswer as error:
+        raise classifier.VersionUnusable(str(error)) from error
     return Answer(
         prediction=f"pr_{generate_random_name()}",
         dataset=version.dataset.slug,

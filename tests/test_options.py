@@ -86,6 +86,39 @@ def test_a_text_that_is_no_list_of_settings_is_refused(text):
         read_yaml(text)
 
 
+def bomb(name: str) -> str:
+    """YAML whose value, written out, has a thousand million parts."""
+    levels = [f"&{chr(98 + level)} [{', '.join(['*' + chr(97 + level)] * 9)}]" for level in range(10)]
+    return f"{name}: [&a [x], {', '.join(levels)}]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("seed: 0x" + "F" * 20_000, "seed: 0b" + "1" * 20_000, "recipe: 0x" + "F" * 20_000),
+        *(
+            "seed: " + ":".join(["59"] * 400) + ".5",
+            "seed: !!timestamp x",
+            "seed: !!bool x",
+            "seed: !!int ''",
+        ),
+        *("&a seed: *a", "seed: &a [*a]", "backbone: &a {b: *a}", "recipe: &a [*a]", "seed: " + "[" * 5_000),
+        *(bomb("seed"), bomb("backbone"), bomb("recipe"), "seed: !!python/name:os.system", "? [a]\n: 1"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_yaml_that_lies_or_swells_is_refused_in_few_words(text):
+    with pytest.raises(OptionRefused) as refused:
+        check(*read_yaml(text))
+    assert len(str(refused.value)) < 700
+
+
+@pytest.mark.parametrize("value", [2**20_000, [1], {"a": 1}, 2.5], ids=["huge", "list", "dict", "half"])
+def test_a_switch_takes_no_other_values(value):
+    with pytest.raises(OptionRefused, match="true or false"):
+        check("fine-tune", {"mixup": 0, "flip": "none", "class_weights": value})
+
+
 def test_the_command_line_names_every_option():
     parser = argparse.ArgumentParser()
     settings_text.add_arguments(parser)

@@ -164,6 +164,14 @@ def test_a_multi_label_version_says_every_label_from_its_own_threshold_on(app, d
     assert answer["label"] == "blue"
 
 
+def test_a_version_that_gives_no_numbers_says_so(app, dataset, trained, tmp_path):
+    sick = trained._copied(tmp_path / "package")
+    head = dict(np.load(sick.package / "head.npz"))
+    np.savez(sick.package / "head.npz", **(head | {"bias": np.full_like(head["bias"], np.nan)}))
+    with pytest.raises(classifier.VersionUnusable, match="no numbers"):
+        prediction.predict(sick.install(app, dataset), as_bytes(make_photo(COLOURS["red"], seed=3)))
+
+
 def test_none_of_the_labels_is_an_answer(app, dataset, trained, tmp_path):
     version = trained.as_tags(tmp_path / "package").install(app, dataset)
     answer = prediction.predict(version, as_bytes(make_photo(COLOURS["red"], seed=3))).as_json()
