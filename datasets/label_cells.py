@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
 
 USUAL = "|"  # parts names in every list
 OTHERS = (";", ",")  # part them where nothing else is likely, the first of them that is there
@@ -32,7 +31,7 @@ def part(cell: str, separator: str, known: Collection[str] = ()) -> Iterator[str
     at = 0
     while at < len(pieces):
         taken = _length_of_name(pieces, at, separator, longest, known)
-        yield separator.join(islice(pieces, at, at + taken))
+        yield separator.join(pieces[at : at + taken])
         at += taken
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -119,10 +120,11 @@ def _decode(content: bytes) -> str:
 
 def _numbered_rows(text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield (number, fields) of every row that is not empty."""
-    number = 0
-    reader = csv.reader(_bounded_lines(text), delimiter=_find_delimiter(text), strict=True)
+    number, marks = 0, [0]
+    reader = csv.reader(_bounded_lines(text, marks), delimiter=_find_delimiter(text), strict=True)
     try:
         for number, fields in enumerate(reader, 1):
+            marks[0] = 0
             if number > MAX_ROWS + 1:
                 raise LabelListRefused(f"The CSV has more than {MAX_ROWS:,} rows. Split it into several.")
             if fields:
@@ -137,10 +139,15 @@ def _find_delimiter(text: str) -> str:
     return next((mark for mark in ",;\t" if mark in heading), ",")
 
 
-def _bounded_lines(text: str) -> Iterator[str]:
-    """Refuse a line of endless columns before the csv module makes an object of each field."""
+def _bounded_lines(text: str, marks: list[int]) -> Iterator[str]:
+    """Refuse a row of endless columns before the csv module makes an object of each field.
+
+    `marks` counts what may part columns in the row that is read, which may have several lines; whoever gets
+    the row sets it to 0.
+    """
     for number, line in enumerate(io.StringIO(text, newline=""), 1):
-        if sum(line.count(mark) for mark in ",;\t") > MAX_COLUMNS:
+        marks[0] += sum(line.count(mark) for mark in ",;\t")
+        if marks[0] > MAX_COLUMNS:
             raise LabelListRefused(f"Row {number} has more than {MAX_COLUMNS:,} columns. Take some out.")
         yield line
 
@@ -204,10 +211,13 @@ def _make_plan(text: str, columns: Columns, task: str) -> _Plan:
         raise LabelListRefused(
             "Row 1 names fewer than two columns. Begin the CSV with the heading file,label."
         )
-    if twice := next((name for name in heading if name and heading.count(name) > 1), None):
+    counts = Counter(heading)
+    if twice := next((name for name in heading if name and counts[name] > 1), None):
         raise LabelListRefused(f"Row 1 has two columns named {make_inert(twice)[:80]}. Rename one.")
     file = _find(heading, columns.file) if columns.file else _guess_file_column(heading)
     others = [at for at, name in enumerate(heading) if at != file and name]
+    if not others:
+        raise LabelListRefused("Row 1 names no column of labels. Begin the CSV with the heading file,label.")
     labels = [_find(heading, name) for name in columns.labels]
     is_marked = _are_marks(text, heading, labels)
     if not labels:

@@ -100,6 +100,7 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are():
         (b"name,cat,cat\n1.jpg,1,0\n", 1),
         (b"name,a\xe2\x80\xaeb,cat\n1.jpg,1,0\n", 1),
         (b"name," + b"x," * 20_000 + b"\n", 1),
+        (b",,,\n1,2,3,4\n", 1),
         (b"name,cat,dog\n1.jpg,1,0\n2.jpg,2,0\n", 3),
         (b"name,cat,dog\n1.jpg,1,0\n2.jpg,1\n", 3),
         (b'name,cat,dog\n1.jpg,1,0\n2.jpg,"1', 3),
@@ -109,6 +110,17 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are():
 def test_a_list_that_is_wrong_is_refused_naming_the_row(content, row):
     with pytest.raises(LabelListRefused, match=f"^Row {row} |^Row {row}:"):
         read(content)
+
+
+def test_a_row_of_endless_columns_is_refused_over_several_lines_too():
+    heading = b",".join(b'"%d\n"' % column for column in range(20_000))
+    with pytest.raises(LabelListRefused, match="more than 10,000 columns"):
+        read(b"file," + heading + b"\n1.jpg\n")
+
+
+def test_a_cell_of_very_many_labels_is_read():
+    cell = "|".join(f"l{place}" for place in range(9_000))
+    assert len(read(f"file,tags\n1.jpg,{cell}\n".encode())["1.jpg"]) == 9_000
 
 
 def test_a_file_may_have_several_rows():
