@@ -14,6 +14,7 @@ from jobs import keeper, lifeline, memory, runs, sandbox
 
 ROOT = Path(__file__).parents[1]
 OWN_CODE_OFF = "Own code is switched off on this server. An administrator can turn it on (own_code)."
+FOLDER_GONE = "The folder of this run is gone, so it can't be trained. Start a new one."
 ENDING_SECONDS = 10  # from the request to end to the end
 
 # What a trainer may know of our environment: where things are, never a secret.
@@ -54,6 +55,8 @@ def start_run(folder: Path) -> subprocess.Popen:
 
 def refusal(folder: Path) -> str | None:
     """Why a run may not be trained here, whoever started it when; None where it may."""
+    if not (folder / "settings.json").exists():
+        return FOLDER_GONE
     is_own_code = runs.read_settings(folder)["recipe"] == "custom"
     if is_own_code and not current_app.config["PIGEONHOLE"].own_code:
         return OWN_CODE_OFF

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import zipfile
 
 import pytest
 
-from datasets import datasets
-from jobs import imports, leftovers, local, queue, runs, training
+from datasets import datasets, editing, tasks
+from jobs import imports, leftovers, local, queue, runs, trainers, training
 from learning.backbones import find
 from learning.embeddings import EmbeddingStore
 from learning.package import FORMAT, write_spec
@@ -217,6 +218,32 @@ def test_a_waiting_run_is_cancelled_and_resumed(shift, import_, dataset, alice):
     assert run.job.state == "cancelled"
     training.resume(run)
     assert run.job.state == "queued"
+
+
+def test_a_run_whose_folder_is_gone_fails_with_that_reason(shift, import_, dataset, alice):
+    work(shift, "import")
+    run = training.start_run(dataset, alice)
+    db.session.commit()
+    shutil.rmtree(training.folder_of(run))
+    work(shift, "run")
+    assert (run.job.state, run.job.message) == ("failed", trainers.FOLDER_GONE)
+
+
+class TaskChange(threading.Event):
+    """A dataset's task changed between two batches of its import."""
+
+    def is_set(self):
+        dataset = db.session.query(Dataset).one()
+        if dataset.task == "single-label":
+            editing.hold(dataset)
+            tasks.change_task(dataset, None, "rarest")
+            db.session.commit()
+        return False
+
+
+def test_an_import_goes_on_when_the_task_is_changed_under_it(app, import_, dataset):
+    assert work(local.Shift(app, "w1", ending=TaskChange()), "import")
+    assert (import_.job.state, import_.added, dataset.task) == ("finished", 12, "multi-label")
 
 
 def test_a_run_whose_worker_died_is_interrupted_and_not_trained_again(shift, import_, dataset, alice):
