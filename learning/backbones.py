@@ -116,17 +116,20 @@ def prepare(name: str, folder: str | Path) -> PreparedBackbone:
         return find(name, folder) or _convert(name, folder)
 
 
-def build_embedder(name: str, folder: str | Path | None = None, is_pretrained: bool = True) -> KerasModel:
-    """Build the backbone in Keras, from images (batch, size, size, 3) to `[embedding, last feature map]`.
+def build_embedder(
+    name: str, folder: str | Path | None = None, is_pretrained: bool = True, side: int | None = None
+) -> KerasModel:
+    """Build the backbone in Keras, from images (batch, side, side, 3) to `[embedding, last feature map]`.
 
     Args:
         folder: of the prepared backbones; weights from elsewhere lie in `weights` beside it.
         is_pretrained: false leaves its weights as they are drawn.
+        side: of the images, in pixels; its own unless given.
     """
     networks.load_tensorflow_quietly()
     backbone = get(name)
     weights = Path(folder).parent / "weights" if folder else None
-    return networks.add_embedding(backbone.build(name, backbone.input_size, weights, is_pretrained))
+    return networks.add_embedding(backbone.build(name, side or backbone.input_size, weights, is_pretrained))
 
 
 def _convert(name: str, folder: Path) -> PreparedBackbone:

@@ -202,7 +202,7 @@ OPTIONS: dict[str, Option] = {
         128,
         "Side of the images (pixels)",
         "Every image is made a square of this side. Larger shows more and takes longer.",
-        ("custom",),
+        LEARNING,
         low=16,
         high=512,
     ),

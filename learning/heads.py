@@ -65,6 +65,7 @@ def solve(
     seed: int = 0,
     kernel: np.ndarray | None = None,
     task: str = SINGLE,
+    judged: np.ndarray | None = None,
 ) -> Solution:
     """Solve the head, choosing its strength and calibration on leave-one-out log-loss.
 
@@ -74,6 +75,8 @@ def solve(
         seed: of the sample chosen on, where there are more than 5,000 items.
         kernel: what `find_kernel` gave for these items, to save computing it.
         task: `single-label` (one 1 in each row of the targets) or `multi-label`.
+        judged: places of the items to choose on, where the others' embeddings are flattered because what
+            embeds them learnt from them; all items unless given.
 
     Returns:
         The head and its leave-one-out probabilities.
@@ -82,10 +85,12 @@ def solve(
     axes = _find_axes(embeddings, mean, find_kernel(embeddings) if kernel is None else kernel)
     coefficients = _correlate(axes, targets - target_mean)
     strengths = STRENGTHS * max(axes.eigenvalues.sum() / count, 1e-12)
-    strength, calibrated = _choose(axes, coefficients, targets, _sample(count, seed), strengths, task)
+    judged = np.arange(count) if judged is None else judged
+    chosen_on = judged[_sample(len(judged), seed)]
+    strength, calibrated = _choose(axes, coefficients, targets, chosen_on, strengths, task)
     scores = [next(_leave_one_out(axes, coefficients, targets, rows, [strength])) for rows in _chunks(count)]
     left_out = np.concatenate(scores)
-    calibrated = calibrated or calibration.fit(left_out, targets, MULTI)
+    calibrated = calibrated or calibration.fit(left_out[judged], targets[judged], MULTI)
     weights = axes.expand(coefficients / (axes.eigenvalues + strength)[:, np.newaxis])
     head = Head(weights, target_mean - mean @ weights, float(strength), calibrated)
     return Solution(head, calibrated.probabilities(left_out))

@@ -97,16 +97,20 @@ def set_refused_aside(
 def stack(store: EmbeddingStore, hashes: list[str], folder: Path) -> np.ndarray:
     """Return float32 (items, embedding size), in memory, or for many items mapped from a file in `folder`."""
     size = next(iter(store.get(hashes[:1]).values())).size
-    if len(hashes) <= MOST_ITEMS_IN_MEMORY:
-        matrix = np.empty((len(hashes), size), np.float32)
-    else:
-        folder.mkdir(exist_ok=True)
-        matrix = np.lib.format.open_memmap(folder / "embeddings.npy", "w+", np.float32, (len(hashes), size))
+    matrix = make_matrix(len(hashes), size, folder / "embeddings.npy")
     for start in range(0, len(hashes), 2_000):
         some = hashes[start : start + 2_000]
         known = store.get(some)
         matrix[start : start + len(some)] = [known[sha256] for sha256 in some]
     return matrix
+
+
+def make_matrix(count: int, size: int, path: Path) -> np.ndarray:
+    """Return an empty float32 (count, size), in memory, or for many items mapped from a file at `path`."""
+    if count <= MOST_ITEMS_IN_MEMORY:
+        return np.empty((count, size), np.float32)
+    path.parent.mkdir(exist_ok=True)
+    return np.lib.format.open_memmap(path, "w+", np.float32, (count, size))
 
 
 def check_enough(labels: list[str], items: list[dict[str, Any]], task: str = SINGLE) -> None:

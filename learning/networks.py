@@ -76,6 +76,13 @@ def add_new_head(embedder: KerasModel, labels: int) -> KerasModel:
     return keras.Model(embedder.inputs, dense(average), name=embedder.name)
 
 
+def below_head(network: KerasModel) -> KerasModel:
+    """Return the network as far as what its last layer, the head, is given; a list of that one output."""
+    import keras
+
+    return keras.Model(network.inputs, [network.layers[-1].input], name=network.name)
+
+
 def convert(model: KerasModel) -> bytes:
     """Return the model as a LiteRT file, float32, for one image at a time."""
     import tensorflow as tf

@@ -29,9 +29,12 @@ def of(recipe: str) -> dict[str, Option]:
         known["backbone"] = replace(OPTIONS["backbone"], choices=named)
     if recipe == "fine-tune":  # who has minutes has time for the larger network, which brings the most
         known["backbone"] = replace(OPTIONS["backbone"], default="efficientnet-lite2")
-        rate = OPTIONS["learning_rate"]
-        words = f"{rate.words} “usual” is 0.00005 for a network that knows something, 0.001 from nothing."
+        rate, side = OPTIONS["learning_rate"], OPTIONS["image_size"]
+        words = f"{rate.words} “usual” is 0.0003 for a network that knows something, 0.001 from nothing."
         known["learning_rate"] = replace(rate, default="usual", choices=("usual", "auto"), words=words)
+        words = f"{side.words} “auto” learns from squares small enough for 12 epochs in the time there is."
+        words += " Answers are given at the backbone's own side, or at this where it is larger."
+        known["image_size"] = replace(side, default="auto", choices=("auto",), words=words)
     return known
 
 

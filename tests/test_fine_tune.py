@@ -16,7 +16,7 @@ from jobs import runs
 from learning.inputs import NotEnough
 from learning.package import NetworkClassifier, load_package
 from learning.proof import read_golden
-from learning.tuning import fine_tune
+from learning.tuning import data, sides, starting
 from tests.trained import make_images
 
 ROOT = Path(__file__).parents[1]
@@ -29,24 +29,24 @@ def item(place, label, split="train"):
 
 def test_the_validation_split_is_validated_on():
     items = [item(0, "a"), item(1, "b", "validation"), item(2, "b")]
-    assert [places.tolist() for places in fine_tune.split(items, 3)] == [[0, 2], [1]]
+    assert [places.tolist() for places in data.split(items, 3)] == [[0, 2], [1]]
 
 
 def test_a_fifth_of_each_label_is_held_out_where_nothing_is_for_validation():
     items = [item(place, "ab"[place % 2]) for place in range(20)]
-    learning, held = fine_tune.split(items, 20)
+    learning, held = data.split(items, 20)
     assert sorted(items[place]["labels"][0] for place in held) == ["a", "a", "b", "b"]
     assert sorted([*learning, *held]) == list(range(20))
 
 
 def test_a_label_s_only_image_is_never_held_out():
     with pytest.raises(NotEnough, match="two images"):
-        fine_tune.split([item(0, "a"), item(1, "b")], 2)
+        data.split([item(0, "a"), item(1, "b")], 2)
 
 
 def test_weights_let_every_label_count_alike():
     targets = np.eye(2)[[0, 0, 0, 1]]
-    weights = fine_tune.weigh(targets, np.arange(4))
+    weights = data.weigh(targets, np.arange(4))
     assert weights[:3].sum() == pytest.approx(weights[3])
     assert weights.mean() == pytest.approx(1)
 
@@ -127,3 +127,44 @@ def test_a_run_shows_how_it_varies_its_images(whole, place):
     with Image.open(place / "shown" / "preview.png") as picture:
         rows, columns = picture.size
     assert rows == columns == 4 * 160 + 3 * 4
+
+
+def test_it_learns_from_full_squares_where_enough_epochs_fit():
+    assert sides.choose(260, 400, seconds=12 * 400 * 5 * 0.01, looking_seconds=0.01) == 260
+
+
+def test_it_learns_from_smaller_squares_where_time_is_short():
+    assert sides.choose(260, 400, seconds=12 * 400 * 5 * 0.01 * 0.5, looking_seconds=0.01) == 160
+    assert sides.choose(260, 400, seconds=0.0, looking_seconds=0.01) == sides.list_sides(260)[-1] == 160
+
+
+def test_a_head_too_sure_of_what_it_learnt_from_is_softened_until_it_fits_smoothed_labels():
+    targets = np.eye(3)[[0, 1, 2] * 5]
+    factor = starting.soften(40 * targets, targets, 0.1, "single-label")
+    said = np.exp(40 * factor) / (np.exp(40 * factor) + 2)
+    assert said == pytest.approx(0.9 + 0.1 / 3, abs=0.02)
+
+
+def test_without_label_smoothing_a_head_stays_as_sure_as_it_is():
+    assert starting.soften(np.eye(2), np.eye(2), 0.0, "single-label") == 1.0
+
+
+@pytest.fixture(scope="module")
+def tuned(place):
+    """A run that began with a network that knows something, and learnt from smaller squares."""
+    arguments = ("--recipe", "fine-tune", "--backbone", "efficientnet-lite0", "--image-size", "96")
+    process = start(
+        place, "tuned", "--dataset", place / "colours", *arguments, "--epochs", "1", "--minutes", "30"
+    )
+    assert process.wait(timeout=300) == 0, (place / "tuned.txt").read_text()
+    return run_of(place, "tuned")
+
+
+@pytest.mark.trainer
+def test_what_it_learnt_from_small_squares_answers_at_the_backbone_s_side(tuned):
+    package, result = load_package(tuned / "package"), runs.read_result(tuned)
+    pixels, wanted = read_golden(tuned / "package")
+    assert package.input_size == 224
+    assert result["validation"]["accuracy"] == 1.0
+    said = NetworkClassifier(tuned / "package").probabilities(pixels[0])
+    assert np.abs(said - wanted[0]).max() < 1e-4

@@ -88,3 +88,16 @@ def test_the_answer_is_the_same_every_time():
     first, second = heads.solve(embeddings, targets, 7), heads.solve(embeddings, targets, 7)
     assert np.array_equal(first.leave_one_out, second.leave_one_out)
     assert np.array_equal(first.head.weights, second.head.weights)
+
+
+def test_strength_is_chosen_on_the_judged_items_alone():
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, 2, 60)
+    honest = rng.normal(size=(60, 40)) + truth[:, np.newaxis] * 0.3
+    flattered = honest.copy()
+    flattered[:40, 0] += 50 * truth[:40]  # learnt by heart of the first forty, unknown of the others
+    targets = np.eye(2)[truth]
+    judged = heads.solve(flattered.astype(np.float32), targets, judged=np.arange(40, 60))
+    deceived = heads.solve(flattered.astype(np.float32), targets)
+    loss = [-np.log(s.leave_one_out[np.arange(40, 60), truth[40:]]).mean() for s in (judged, deceived)]
+    assert loss[0] < loss[1]

@@ -4,43 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from learning import calibration, evaluation, tables
+from learning.tuning.data import Data
 from learning.tuning.keeping import Keeper, State
 from learning.tuning.learner import Learner
 from learning.tuning.schedules import Plan, one_cycle
-from learning.tuning.streaming import Squares, stream
+from learning.tuning.streaming import stream
 from learning.work import Work
 
 AT_ONCE = 32  # images asked about at a time
 TELL_SECONDS = 1.0
-# Between what was known before training and what is known after it (WiSE-FT, Wortsman et al. 2022).
-BLENDS = (0.25, 0.5, 0.75)
-
-
-@dataclass(frozen=True)
-class Data:
-    """What is learnt from and measured on.
-
-    Attributes:
-        squares: every item's pixels.
-        targets: float32 (items, labels); weights: float32 (items,), how much each counts.
-        learning, validation, test: places of items.
-    """
-
-    squares: Squares
-    task: str
-    labels: list[str]
-    targets: np.ndarray
-    weights: np.ndarray
-    learning: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
 
 
 def ask(learner: Learner, data: Data, places: np.ndarray) -> np.ndarray:
@@ -63,11 +41,10 @@ def score_name(task: str) -> str:
     return "accuracy" if task == calibration.SINGLE else "micro_f1"
 
 
-def begin(learner: Learner, data: Data) -> State:
-    """Return the state before the first step: what it starts from is the best so far."""
-    loss, score = check(learner, data)
+def begin(learner: Learner, knows: bool) -> State:
+    """Return the state before the first step; what it starts from is kept where it `knows` something."""
     weights = learner.weights()
-    return State(best=weights, first=weights, best_loss=loss, least_score=score)
+    return State(best=weights, first=weights if knows else [])
 
 
 def run(work: Work, learner: Learner, data: Data, keeper: Keeper) -> None:
@@ -90,7 +67,6 @@ def run(work: Work, learner: Learner, data: Data, keeper: Keeper) -> None:
         keeper.keep_now_and_then(is_due=work.is_ending() or state.step == plan.total)
         work.report("training", plan.steps, plan.steps, **event)
     if not state.is_over:
-        _try_blends(learner, data, state)
         state.is_over = True
         keeper.keep_now_and_then(is_due=True)
 
@@ -138,7 +114,7 @@ def _close_epoch(learner: Learner, data: Data, plan: Plan, state: State) -> dict
     """Measure on validation, keep what is best, and return the epoch's event."""
     epoch = state.step // plan.steps
     loss, score = check(learner, data)
-    if loss < state.best_loss and score >= state.least_score:
+    if loss < state.best_loss:
         state.best, state.best_loss, state.best_epoch = learner.weights(), loss, epoch
     summed, right, said, true = state.sums
     name = score_name(data.task)
@@ -152,15 +128,3 @@ def _close_epoch(learner: Learner, data: Data, plan: Plan, state: State) -> dict
     }
     state.sums = np.zeros(4)
     return {"epoch": epoch, "epochs": plan.epochs, "metrics": metrics}
-
-
-def _try_blends(learner: Learner, data: Data, state: State) -> None:
-    """Try weights between those it began with and the last; they often are better than either."""
-    last = learner.weights()
-    for share in BLENDS if state.first else ():
-        blend = [first + share * (end - first) for first, end in zip(state.first, last, strict=True)]
-        learner.set_weights(blend)
-        loss, score = check(learner, data)
-        if loss < state.best_loss and score >= state.least_score:
-            state.best, state.best_loss = blend, loss
-    learner.set_weights(last)

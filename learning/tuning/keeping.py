@@ -15,7 +15,7 @@ from learning.tuning.schedules import Plan
 # A checkpoint is written no oftener than this, and no oftener than costs a twentieth of the time.
 LEAST_SECONDS, TIMES_WRITING = 1.0, 20.0
 LISTS = ("best", "first")
-NUMBERS = ("step", "best_loss", "best_epoch", "least_score", "last_loss", "is_over")
+NUMBERS = ("step", "best_loss", "best_epoch", "last_loss", "is_over")
 
 
 @dataclass
@@ -25,8 +25,7 @@ class State:
     Attributes:
         step: steps done; sums: what they gave in this epoch (loss, labels said rightly, said, true).
         first: the weights it began with, none where they knew nothing.
-        best, best_loss, best_epoch: the weights that were best on validation, there and then.
-        least_score: of what it began with; nothing worse is kept.
+        best, best_loss, best_epoch: the weights after the epoch that was best on validation.
         last_loss: of the latest epoch, on what it learnt from.
         is_over: whether all was done.
     """
@@ -37,7 +36,6 @@ class State:
     best: list[np.ndarray] = field(default_factory=list)
     best_loss: float = float("inf")
     best_epoch: int = 0
-    least_score: float = 0.0
     last_loss: float | None = None
     is_over: bool = False
 

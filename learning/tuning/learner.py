@@ -14,6 +14,7 @@ from learning.tuning import augmentation
 GROUPS = 5  # parts of the network, each of which learns half as fast as the one above it
 SLOWER = 0.5
 FROZEN = 2  # of the groups, the lowest: edges and textures are known, and leaving them saves half the time
+HEAD = 30.0  # times as fast: on embeddings of unit length its weights are large
 LONGEST_GRADIENT = 1.0
 NOT_DECAYING = ("bias", "gamma", "beta")
 
@@ -97,18 +98,18 @@ def build(network: Any, chosen: Mapping[str, Any], task: str, is_pretrained: boo
 
 
 def _group(network: Any) -> list[tuple[float, list]]:
-    """Return the trainable weights in groups from the top, each with its share of the learning rate."""
-    layers = [layer for layer in network.layers if layer.trainable_variables]
-    *body, head = layers
+    """Return the trainable weights in groups from the head down, each with its share of the learning rate."""
+    *body, head = [layer for layer in network.layers if layer.trainable_variables]
     size = max(1, -(-len(body) // GROUPS))
     parts = [body[start : start + size] for start in range(0, len(body), size)]
-    parts[-1].append(head)
-    for layer in (layer for part in parts[:-1][:FROZEN] for layer in part):
+    frozen = min(FROZEN, len(parts) - 1)
+    for layer in (layer for part in parts[:frozen] for layer in part):
         layer.trainable = False
-    return [
+    learning = [
         (SLOWER**place, [variable for layer in part for variable in layer.trainable_variables])
-        for place, part in enumerate(reversed(parts[min(FROZEN, len(parts) - 1) :]))
+        for place, part in enumerate(reversed(parts[frozen:]))
     ]
+    return [(HEAD, list(head.trainable_variables)), *learning]
 
 
 def _make_optimizer(variables: list, chosen: Mapping[str, Any]) -> Any:

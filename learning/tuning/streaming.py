@@ -25,7 +25,7 @@ class Squares:
     """
 
     def __init__(self, items: Sequence[dict[str, Any]], size: int, folder: str | Path):
-        self.items, self.size = items, size
+        self.items, self.size, self.folder = items, size, Path(folder)
         self._bytes = size * size * 3
         self._known = np.zeros(min(len(items), MOST_CACHED_BYTES // self._bytes), bool)
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
