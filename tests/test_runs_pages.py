@@ -183,3 +183,10 @@ def test_several_labels_are_ready_when_one_parts_the_images(dataset, counts, is_
     shown = zip(dataset.labels, counts, strict=True)
     dataset.counts = {"items": 5, "labels": {str(label.id): {"train": count} for label, count in shown}}
     assert readiness.of(dataset).is_ready is is_ready
+
+
+def test_a_waiting_run_shows_no_work(owner, dataset):
+    teach(dataset)
+    run = start(dataset)
+    assert work.describe(run.job)["elapsed"] == ""
+    assert "bar-progress" not in owner.get(address(run)).text

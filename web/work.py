@@ -32,7 +32,7 @@ def describe(job: Job | None) -> dict[str, Any]:
         "done": job.done,
         "total": job.total,
         "percent": percent(job.done, job.total),
-        "elapsed": as_duration(elapsed_seconds(job)),
+        "elapsed": as_duration(elapsed_seconds(job)) if job.started_at else "",
         "is_over": job.state in ENDS,
         "is_resumable": job.state in RESUMABLE,
         "is_stopping": job.is_stop_asked and job.state == "running",
