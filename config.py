@@ -63,7 +63,9 @@ SETTINGS: dict[str, Setting] = {
         512 * MIB, "One uploaded model, streamed to disk; more than 512 MiB is never taken."
     ),
     "MAX_PREDICT_BODY": Setting(16 * MIB, "One prediction request."),
-    "MIN_FREE_DISK": Setting(1 * GIB, "Uploads are refused below this much free disk or 5 %; runs in a sandbox end below it."),
+    "MIN_FREE_DISK": Setting(
+        1 * GIB, "Uploads are refused below this much free disk or 5 %; runs in a sandbox end below it."
+    ),
     "MODEL_UPLOADS": Setting(
         "sandbox", "sandbox: only where a sandbox looks at uploaded models; always: without one too; never."
     ),
