@@ -28,7 +28,7 @@ from PIL import Image
 from jobs import runs
 from learning import backbones, networks, options
 from learning.tuning import epochs, learner
-from learning.tuning.epochs import Data
+from learning.tuning.data import Data
 from learning.tuning.schedules import Plan
 from learning.tuning.streaming import Squares
 from learning.work import Work
@@ -78,12 +78,12 @@ def measure_rate(place: Path) -> dict[str, float]:
     """Take turns, ours and bare Keras, and compare the best of each."""
     networks.load_tensorflow_quietly()
     items = write_images(place / "rate", IMAGES)
-    chosen = options.check("fine-tune", {"backbone": backbones.DEFAULT})
+    chosen = options.check("fine-tune", {})
     embedder = backbones.build_embedder(chosen["backbone"])
     size = embedder.outputs[0].shape[-1]
     network = networks.add_head(embedder, np.zeros((size, len(LABELS))), np.zeros(len(LABELS)))
     taught = learner.build(network, chosen, "single-label", True)
-    data = _data(items, place)
+    data = _data(items, backbones.get(chosen["backbone"]).input_size, place)
     work = Work(place, chosen, LABELS, lambda: iter(items), print, lambda: False, print, print)
     batches = epochs.rehearse(work, data, Plan(1, STEPS, chosen["batch_size"], 1e-5))
     pixels = np.stack([data.squares.read(at) for at in range(STEPS * chosen["batch_size"])])
@@ -99,12 +99,12 @@ def measure_rate(place: Path) -> dict[str, float]:
     }
 
 
-def _data(items: list[dict[str, Any]], place: Path) -> Data:
+def _data(items: list[dict[str, Any]], side: int, place: Path) -> Data:
     targets = np.eye(len(LABELS), dtype=np.float32)[[LABELS.index(item["labels"][0]) for item in items]]
-    every = np.arange(len(items))
-    squares = Squares(items, backbones.get(backbones.DEFAULT).input_size, place)
+    every, none = np.arange(len(items)), np.arange(0)
+    squares = Squares(items, side, place)
     weights = np.ones(len(items), np.float32)
-    return Data(squares, "single-label", LABELS, targets, weights, every, every[:0], every[:0])
+    return Data(squares, squares, "single-label", LABELS, targets, weights, every, none, none)
 
 
 def _compile(network: Any) -> Any:

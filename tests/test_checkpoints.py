@@ -36,3 +36,10 @@ def test_a_cut_off_one_gives_way_to_the_one_before(tmp_path):
 
 def test_without_any_there_is_nothing(tmp_path):
     assert checkpoints.load(tmp_path / "never") is None
+
+
+def test_a_checkpoint_of_another_version_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "VERSION", 1)
+    save(tmp_path, 1)
+    monkeypatch.undo()
+    assert checkpoints.load(tmp_path) is None

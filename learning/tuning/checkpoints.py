@@ -13,6 +13,7 @@ import numpy as np
 from utils import open_atomically
 
 KEPT = 2
+VERSION = 2  # raised when what a checkpoint holds changes: a run begun with another begins anew
 DAMAGE = (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error)
 
 
@@ -29,7 +30,8 @@ def save(folder: Path, step: int, groups: dict[str, list[np.ndarray]], state: di
     named = {
         f"{name}/{place}": array for name, arrays in groups.items() for place, array in enumerate(arrays)
     }
-    text = json.dumps(state | {"counts": {name: len(arrays) for name, arrays in groups.items()}})
+    counts = {name: len(arrays) for name, arrays in groups.items()}
+    text = json.dumps(state | {"counts": counts, "version": VERSION})
     with open_atomically(folder / f"{step:09}.npz") as file:
         np.savez(file, state=np.frombuffer(text.encode(), np.uint8), **named)
     for old in _list(folder)[KEPT:]:
@@ -49,6 +51,8 @@ def load(folder: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]] | N
 def _read(path: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:
     with np.load(path, allow_pickle=False) as kept:
         state = json.loads(kept["state"].tobytes())
+        if state.pop("version", 1) != VERSION:
+            raise ValueError("It is of another version.")
         counts = state.pop("counts")
         groups = {name: [kept[f"{name}/{place}"] for place in range(count)] for name, count in counts.items()}
     return groups, state

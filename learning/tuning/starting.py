@@ -37,7 +37,7 @@ def full_side(settings: dict[str, Any]) -> int:
 
     A network that knew nothing answers at the side it learnt from.
     """
-    own, chosen = backbones.get(settings["backbone"]).input_size, settings["image_size"]
+    own, chosen = backbones.get(settings["backbone"]).input_size, settings.get("image_size", "auto")
     if chosen == "auto":
         return own
     return max(own, chosen) if is_pretrained(settings) else chosen
@@ -49,7 +49,8 @@ def choose_side(work: Work, count: int, knows: bool) -> int:
     Args:
         count: of the run's images; knows: whether the network is pretrained, and LiteRT knows it.
     """
-    own, chosen = backbones.get(work.settings["backbone"]).input_size, work.settings["image_size"]
+    own = backbones.get(work.settings["backbone"]).input_size
+    chosen = work.settings.get("image_size", "auto")  # a run begun earlier may lack it
     if chosen != "auto":
         return chosen
     if not knows:
