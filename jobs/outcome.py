@@ -33,6 +33,7 @@ MOST_JSON = 512 * MIB
 MOST_NETWORK = 512 * MIB
 MOST_WORDS = 2_000
 CHECK_SECONDS = 300
+ANSWER_MEMORY = 2 * 1024 * MIB  # of a process that answers with it, as each web process will
 # What is told inside and handed on; that all is done only the keeper says, once it believes it.
 PHASES = (
     *("preparing", "checking", "loading", "reading", "embedding", "finding", "training", "evaluating"),
@@ -321,7 +322,7 @@ def _check(package: Path) -> None:
     scratch = package.parent / f".check-{time.monotonic_ns()}"
     scratch.mkdir()
     try:
-        words = sandbox.command(found, ["-c", CHECK, str(package)], scratch, [package])
+        words = sandbox.command(found, ["-c", CHECK, str(package)], scratch, [package], ANSWER_MEMORY)
         tried = subprocess.run(
             words,
             cwd=sandbox.ROOT,
@@ -335,4 +336,5 @@ def _check(package: Path) -> None:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if tried.returncode != 0:
-        raise NotBelieved("The network does not answer as its package says.")
+        most = f"with {ANSWER_MEMORY // 2**30} GB of memory"
+        raise NotBelieved(f"The network does not answer as its package says, {most}.")
