@@ -120,7 +120,7 @@ OPTIONS: dict[str, Option] = {
     ),
     "rotate": Option(
         "number",
-        10.0,
+        15.0,
         "Turning (degrees)",
         "Images are turned at random, this far at most to either side.",
         LEARNING,
@@ -129,7 +129,7 @@ OPTIONS: dict[str, Option] = {
     ),
     "zoom": Option(
         "number",
-        0.15,
+        0.2,
         "Zooming (share)",
         "Images are made larger or smaller at random, by this share at most.",
         LEARNING,
@@ -156,10 +156,9 @@ OPTIONS: dict[str, Option] = {
     ),
     "mixup": Option(
         "number",
-        0.0,
+        0.2,
         "Mixing two images",
-        "Two images and their labels are blended, more evenly the greater this is (0.2 is usual). "
-        "Helps most in long trainings.",
+        "Two images and their labels are blended, more evenly the greater this is; 0 leaves them apart.",
         ("fine-tune",),
         low=0,
         high=2,

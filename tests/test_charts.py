@@ -40,6 +40,15 @@ def test_bars_come_in_both_themes_with_every_label_highest_first():
         assert columns["percent"] == ["70.0 %", "20.0 %", "10.0 %"]
 
 
+def test_a_threshold_s_mark_never_strikes_a_percentage_through():
+    entries = [
+        {"label": "near", "probability": 0.25, "threshold": 0.3},
+        {"label": "far", "probability": 0.2, "threshold": 0.6},
+    ]
+    [columns] = columns_of(json.loads(charts.probability_bars(entries))["light"])
+    assert columns["written"] == [0.3, 0.2]
+
+
 def test_charts_hold_nothing_that_needs_eval():
     chart = bars(("a", 1.0)) + charts.confusion_matrix(["a", "b"], np.eye(2, dtype=int), {})
     assert "CustomJS" not in chart

@@ -17,6 +17,7 @@ from bokeh.plotting import figure
 
 TICK_LETTERS = 18  # longer labels are cut on the axis and whole on hover
 BAR_PIXELS = 30
+PERCENT_WIDTH = 0.15  # of the axis: a mark that would strike a percentage through moves it behind itself
 SLANTED_PIXELS = 100  # what the last slanted label needs beside the plot
 LARGEST_VALUED_MATRIX = 50  # with more labels a cell is too small for a number
 
@@ -84,7 +85,7 @@ def _bars(entries: Sequence[dict], palette: Palette) -> figure:
     columns = {"row": rows, "label": labels, **_bar_columns(entries, palette)}
     source = ColumnDataSource(columns)
     bars = chart.hbar(y="row", right="share", height=0.7, source=source, color="colour")
-    chart.text(x="share", y="row", text="percent", x_offset=6, text_baseline="middle", source=source)
+    chart.text(x="written", y="row", text="percent", x_offset=6, text_baseline="middle", source=source)
     chart.renderers[-1].glyph.update(text_color=palette.ink, text_font_size="13px")
     tooltips = [("Label", "@label"), ("Probability", "@percent")]
     if "threshold" in columns:
@@ -105,11 +106,16 @@ def _bar_columns(entries: Sequence[dict], palette: Palette) -> dict[str, list]:
     shares = [float(entry["probability"]) for entry in entries]
     columns = {"share": shares, "percent": [as_percent(share) for share in shares]}
     if not entries or "threshold" not in entries[0]:
-        return {**columns, "colour": [palette.right] * len(entries)}
+        return {**columns, "written": shares, "colour": [palette.right] * len(entries)}
     limits = [float(entry["threshold"]) for entry in entries]
     is_said = [share >= limit for share, limit in zip(shares, limits, strict=True)]
     colours = [palette.right if said else mix(palette.paper, palette.right, 0.4) for said in is_said]
-    return {**columns, "colour": colours, "threshold": limits, "limit": [as_percent(one) for one in limits]}
+    written = [
+        limit if share < limit < share + PERCENT_WIDTH else share
+        for share, limit in zip(shares, limits, strict=True)
+    ]
+    columns |= {"written": written, "colour": colours, "threshold": limits}
+    return columns | {"limit": [as_percent(one) for one in limits]}
 
 
 def _mark_thresholds(chart: figure, source: ColumnDataSource, palette: Palette) -> None:

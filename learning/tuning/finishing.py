@@ -26,6 +26,7 @@ from learning.work import Work
 
 # How far from what was known before training to what is known after it (WiSE-FT, Wortsman et al. 2022).
 BLENDS = (1.0, 0.5)
+MATRICES = ("tuned.npy", "embeddings.npy")  # what is laid out in files where the items are many
 log = logging.getLogger(__name__)
 
 
@@ -54,12 +55,11 @@ def finish(work: Work, gathered: Gathered, data: Data, state: State) -> None:
         NotProven: the network's file doesn't answer as the network does.
         Stopped: an end was asked for.
     """
-    work.report("evaluating")
+    work.report("evaluating", 0, 1 + len(BLENDS))
     embedder, network = _rebuild(work, bool(state.first), data.full.size)
-    known = [_choose_known(work, gathered, embedder, data, state)] if state.first else []
-    tuned = (_choose_tuned(work, embedder, data, *blend) for blend in _blend(state))
-    choice = min([*known, *tuned], key=lambda choice: choice.loss)
+    choice = min(_list_choices(work, gathered, embedder, data, state), key=lambda choice: choice.loss)
     log.info("Best on validation: %s.", choice.name)
+    work.report("evaluating", len(BLENDS), 1 + len(BLENDS))
     network.set_weights([*choice.weights, *(part.astype(np.float32) for part in choice.head)])
     tested = _embed(embedder, data, data.test) @ choice.head[0] + choice.head[1]
     metrics = _write_evaluation(work, gathered, data, choice, choice.calibration.probabilities(tested))
@@ -73,6 +73,8 @@ def finish(work: Work, gathered: Gathered, data: Data, state: State) -> None:
         items=gathered.items,
         backbone=work.settings["backbone"],
     )
+    for name in MATRICES:
+        (work.folder / name).unlink(missing_ok=True)
     work.settle(spec, len(gathered.items), gathered.refused, is_exported=True)
     work.show(tables.write(work.settings["dataset"], metrics, str(work.package)))
 
@@ -94,6 +96,17 @@ def _blend(state: State) -> Iterator[tuple[str, list[np.ndarray]]]:
     for share in BLENDS[1:] if state.first else ():
         pairs = zip(state.first, state.best, strict=True)
         yield f"{share:.0%} of the way", [first + share * (best - first) for first, best in pairs]
+
+
+def _list_choices(
+    work: Work, gathered: Gathered, embedder: Any, data: Data, state: State
+) -> Iterator[Choice]:
+    """Yield what it began with, if that knew something and labels count as they come, and what it learnt."""
+    if state.first and not work.settings["class_weights"]:
+        yield _choose_known(work, gathered, embedder, data, state)
+    for done, (name, weights) in enumerate(_blend(state)):
+        work.report("evaluating", done, 1 + len(BLENDS))
+        yield _choose_tuned(work, embedder, data, name, weights)
 
 
 def _choose_known(work: Work, gathered: Gathered, embedder: Any, data: Data, state: State) -> Choice:
@@ -149,7 +162,7 @@ def _embed(embedder: Any, data: Data, places: np.ndarray) -> np.ndarray:
         return embedder([tf.cast(pixels, tf.float32)], training=False)[0]
 
     asked = tf.function(embed, reduce_retracing=True)
-    matrix = inputs.make_matrix(len(places), embedder.outputs[0].shape[-1], data.full.folder / "tuned.npy")
+    matrix = inputs.make_matrix(len(places), embedder.outputs[0].shape[-1], data.full.folder / MATRICES[0])
     for start, pixels in enumerate(stream(data.full, places, AT_ONCE)):
         matrix[start * AT_ONCE : start * AT_ONCE + len(pixels)] = asked(pixels)
     return matrix

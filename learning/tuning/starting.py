@@ -21,6 +21,7 @@ TIMED_STEPS = 3
 USUAL_RATES = {True: 3e-4, False: 1e-3}  # of what knows something already, and of what doesn't
 EXPORT_SECONDS = 25.0  # on two cores, for the default backbone
 MOST_FOR_EXPORT = 0.2  # of the time budget
+MOST_FOR_FINDING, LEAST_TRIED = 0.25, 20  # of what is left of it; learning rates, to see a curve
 # How often every image is looked at after training, at full side; Keras takes so much longer than LiteRT.
 LOOKS, TIMES_LITERT = 2, 2.0
 FACTORS = np.geomspace(1, 1 / 64, 60)
@@ -127,16 +128,15 @@ def plan(work: Work, taught: Learner, data: Data, knows: bool) -> Keeper:
     batch = min(chosen["batch_size"], count)
     state, memory, weights = epochs.begin(taught, knows), taught.memory(), taught.weights()
     one = schedules.Plan(1, max(1, count // batch), batch, 1e-3)
+    step_seconds, check_seconds = _time_steps(work, taught, data, one), _time_check(taught, data)
     rate = chosen["learning_rate"]
+    if rate == "auto":
+        rate = _find_rate(work, taught, data, one, step_seconds)
     if rate == "usual":
         rate = USUAL_RATES[knows]
-    if rate == "auto":
-        rate = _find_rate(work, taught, data, one)
-        taught.set_weights(weights)
-    work.report("training", 0, 1)
-    step_seconds, check_seconds = _time_steps(work, taught, data, one), _time_check(taught, data)
     taught.set_weights(weights)
     taught.set_memory(memory)
+    work.report("training", 0, 1)
     after = check_seconds / max(1, len(data.validation)) * (data.full.size / data.squares.size) ** 2
     fixed = schedules.plan(
         count,
@@ -150,14 +150,21 @@ def plan(work: Work, taught: Learner, data: Data, knows: bool) -> Keeper:
     return Keeper(work.folder / "checkpoint", taught, fixed, state)
 
 
-def _find_rate(work: Work, taught: Learner, data: Data, one: schedules.Plan) -> float:
-    """Try learning rates, telling of each, and return the one suggested."""
+def _find_rate(
+    work: Work, taught: Learner, data: Data, one: schedules.Plan, step_seconds: float
+) -> float | str:
+    """Try learning rates, telling of each; return the one suggested, or `usual` where there is no time."""
+    seconds = MOST_FOR_FINDING * seconds_left(work.settings["minutes"])
+    steps = min(schedules.FINDER_STEPS, int(seconds / step_seconds))
+    if steps < LEAST_TRIED:
+        log.info("There is no time to look for the learning rate: it is the usual one.")
+        return "usual"
     batches = epochs.rehearse(work, data, one)
     tried = schedules.find_rate(
-        lambda rate: float(taught.take_step(next(batches), (work.settings["seed"], 0), rate)[0])
+        lambda rate: float(taught.take_step(next(batches), (work.settings["seed"], 0), rate)[0]), steps
     )
     for place, (rate, loss, suggested) in enumerate(tried, 1):
-        work.report("finding", place, schedules.FINDER_STEPS, rate=rate, loss=loss, suggested=suggested)
+        work.report("finding", place, steps, rate=rate, loss=loss, suggested=suggested)
     log.info("The learning rate is to be %.2g.", suggested)
     return suggested
 
