@@ -34,7 +34,7 @@ def train(work: Work) -> None:
     knows = starting.is_pretrained(work.settings)
     gathered = gathering.gather(work) if knows else gathering.look_through(work)
     folder = work.folder / "checkpoint"
-    side = sides.recall(folder) or starting.choose_side(work, len(gathered.items), knows)
+    side = sides.recall(folder) or starting.choose_side(work, gathered, knows)
     sides.keep(folder, side)
     laid_out = data.lay_out(work, gathered, side, starting.full_side(work.settings))
     network = starting.build(work, gathered, laid_out, knows)

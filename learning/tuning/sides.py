@@ -20,8 +20,8 @@ from utils import write_atomically
 STEP = 32  # pixels between the sides to choose from: networks halve their maps five times
 LEAST = 0.6  # of the backbone's own side
 EPOCHS_WANTED = 12  # with fewer, what the first epochs tear up is not mended
-# Learning from an image takes about this often the time that LiteRT needs to look at it, on the same cores.
-TIMES_LOOKING = 5.0
+# Learning from an image takes about this many times what LiteRT takes to look at it, on the same cores.
+TIMES_LOOKING = 4.5
 
 
 def choose(own: int, count: int, seconds: float, looking_seconds: float) -> int:

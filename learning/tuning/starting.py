@@ -12,7 +12,7 @@ from learning import backbones, calibration, heads, inputs, networks
 from learning.calibration import SINGLE
 from learning.gathering import Gathered
 from learning.tuning import epochs, schedules, sides
-from learning.tuning.data import Data
+from learning.tuning.data import Data, split
 from learning.tuning.keeping import Keeper
 from learning.tuning.learner import Learner
 from learning.work import STARTED, Work
@@ -44,11 +44,11 @@ def full_side(settings: dict[str, Any]) -> int:
     return max(own, chosen) if is_pretrained(settings) else chosen
 
 
-def choose_side(work: Work, count: int, knows: bool) -> int:
+def choose_side(work: Work, gathered: Gathered, knows: bool) -> int:
     """Return the side of the squares to learn from: as chosen, or as large as leaves time for enough epochs.
 
     Args:
-        count: of the run's images; knows: whether the network is pretrained, and LiteRT knows it.
+        knows: whether the network is pretrained, and LiteRT knows it.
     """
     own = backbones.get(work.settings["backbone"]).input_size
     chosen = work.settings.get("image_size", "auto")  # a run begun earlier may lack it
@@ -58,8 +58,9 @@ def choose_side(work: Work, count: int, knows: bool) -> int:
         return own
     prepared = backbones.prepare(work.settings["backbone"], work.settings["backbones"])
     looking = sides.time_looking(prepared)
-    seconds = seconds_left(work.settings["minutes"]) - LOOKS * TIMES_LITERT * looking * count
-    side = sides.choose(own, count, seconds, looking)
+    looks = LOOKS * TIMES_LITERT * looking * len(gathered.items)
+    learning, _ = split(gathered.items, gathered.learnt)
+    side = sides.choose(own, len(learning), seconds_left(work.settings["minutes"]) - looks, looking)
     log.info("Learning from squares of %d pixels, answering at %d.", side, own)
     return side
 

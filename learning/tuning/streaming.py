@@ -74,4 +74,7 @@ def stream(squares: Squares, places: np.ndarray, batch: int) -> Any:
 
     threads = max(2, count_cores())
     loaded = tf.data.Dataset.from_tensor_slices(np.asarray(places)).map(load, threads, deterministic=True)
-    return loaded.batch(batch).prefetch(2)
+    # Tuning itself, a stream that ends waits for its tuner's next look: up to as long again as it took.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return loaded.batch(batch).prefetch(2).with_options(options)
