@@ -11,7 +11,7 @@ import numpy as np
 
 from learning.calibration import SINGLE
 from learning.tuning import augmentation, checkpoints
-from learning.tuning.streaming import Squares
+from learning.tuning.streaming import Squares, run_ahead
 from learning.work import Work
 
 REPORT_SECONDS = 0.5
@@ -126,7 +126,7 @@ def _stream_varied(
     kinds = (*_kinds(settings, squares, targets, as_indices), tf.TensorSpec((2,), tf.int32))
     vary = augmentation.build(settings)
     streamed = tf.data.Dataset.from_generator(batches, output_signature=kinds)
-    return streamed.map(lambda image, target, drawn: (vary(255 * image, drawn) / 255, target)).prefetch(2)
+    return run_ahead(streamed.map(lambda image, target, drawn: (vary(255 * image, drawn) / 255, target)))
 
 
 def _stream_plain(
@@ -142,7 +142,7 @@ def _stream_plain(
     kinds = _kinds(settings, squares, targets, as_indices)
     streamed = tf.data.Dataset.from_generator(batches, output_signature=kinds)
     steps = -(-len(some) // settings["batch_size"])
-    return streamed.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+    return run_ahead(streamed.apply(tf.data.experimental.assert_cardinality(steps)))
 
 
 def _split(places: np.ndarray, settings: dict[str, Any]) -> Iterator[np.ndarray]:

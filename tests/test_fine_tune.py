@@ -16,7 +16,8 @@ from jobs import runs
 from learning.inputs import NotEnough
 from learning.package import NetworkClassifier, load_package
 from learning.proof import read_golden
-from learning.tuning import data, sides, starting
+from learning.tuning import data, epochs, schedules, sides, starting
+from learning.tuning.keeping import State
 from tests.trained import make_images
 
 ROOT = Path(__file__).parents[1]
@@ -129,13 +130,18 @@ def test_a_run_shows_how_it_varies_its_images(whole, place):
     assert rows == columns == 4 * 160 + 3 * 4
 
 
+def choose_side(share_of_time):
+    """The side where a share of the time is left that 12 epochs at 260 pixels would take."""
+    all_of_it = sides.EPOCHS_WANTED * 400 * sides.TIMES_LOOKING * 0.01
+    return sides.choose(260, 400, seconds=share_of_time * all_of_it, looking_seconds=0.01)
+
+
 def test_it_learns_from_full_squares_where_enough_epochs_fit():
-    assert sides.choose(260, 400, seconds=12 * 400 * 5 * 0.01, looking_seconds=0.01) == 260
+    assert choose_side(1.01) == 260
 
 
 def test_it_learns_from_smaller_squares_where_time_is_short():
-    assert sides.choose(260, 400, seconds=12 * 400 * 5 * 0.01 * 0.5, looking_seconds=0.01) == 160
-    assert sides.choose(260, 400, seconds=0.0, looking_seconds=0.01) == sides.list_sides(260)[-1] == 160
+    assert (choose_side(0.8), choose_side(0.4), choose_side(0)) == (224, 160, 160)
 
 
 def test_a_head_too_sure_of_what_it_learnt_from_is_softened_until_it_fits_smoothed_labels():
@@ -147,6 +153,13 @@ def test_a_head_too_sure_of_what_it_learnt_from_is_softened_until_it_fits_smooth
 
 def test_without_label_smoothing_a_head_stays_as_sure_as_it_is():
     assert starting.soften(np.eye(2), np.eye(2), 0.0, "single-label") == 1.0
+
+
+def test_patience_begins_in_the_middle_where_the_learning_rate_falls():
+    plan = schedules.Plan(epochs=20, steps=10, batch=4, rate=1e-3)
+    assert not epochs.has_ended(plan, State(step=120, best_epoch=1), patience=3)
+    assert epochs.has_ended(plan, State(step=130, best_epoch=1), patience=3)
+    assert not epochs.has_ended(plan, State(step=130, best_epoch=11), patience=3)
 
 
 @pytest.fixture(scope="module")

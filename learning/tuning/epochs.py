@@ -57,7 +57,7 @@ def run(work: Work, learner: Learner, data: Data, keeper: Keeper) -> None:
     started, first = time.monotonic(), state.step
     if state.step == 0:
         work.show(tables.head_epochs(score_name(data.task)))
-    while not state.is_over and not _is_hopeless(work, plan, state):
+    while not state.is_over and not has_ended(plan, state, work.settings["patience"]):
         begun = time.monotonic()
         _learn_epoch(work, learner, data, keeper)
         event = _close_epoch(learner, data, plan, state)
@@ -71,9 +71,14 @@ def run(work: Work, learner: Learner, data: Data, keeper: Keeper) -> None:
         keeper.keep_now_and_then(is_due=True)
 
 
-def _is_hopeless(work: Work, plan: Plan, state: State) -> bool:
+def has_ended(plan: Plan, state: State, patience: int) -> bool:
+    """Whether all epochs are done, or nothing got better for `patience` of them.
+
+    Those of the first half don't count: while the learning rate is high, validation gets worse before it gets
+    better.
+    """
     epoch = state.step // plan.steps
-    return state.step >= plan.total or epoch - state.best_epoch >= work.settings["patience"]
+    return state.step >= plan.total or epoch - max(state.best_epoch, plan.epochs // 2) >= patience
 
 
 def _learn_epoch(work: Work, learner: Learner, data: Data, keeper: Keeper) -> None:

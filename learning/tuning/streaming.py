@@ -74,7 +74,16 @@ def stream(squares: Squares, places: np.ndarray, batch: int) -> Any:
 
     threads = max(2, count_cores())
     loaded = tf.data.Dataset.from_tensor_slices(np.asarray(places)).map(load, threads, deterministic=True)
-    # Tuning itself, a stream that ends waits for its tuner's next look: up to as long again as it took.
+    return run_ahead(loaded.batch(batch))
+
+
+def run_ahead(batches: Any) -> Any:
+    """Return a tf.data.Dataset that has two batches ready and ends at once.
+
+    One that tunes itself waits at its end for the tuner's next look, which comes ever later: 1, 3, 5, 10 s.
+    """
+    import tensorflow as tf
+
     options = tf.data.Options()
     options.autotune.enabled = False
-    return loaded.batch(batch).prefetch(2).with_options(options)
+    return batches.prefetch(2).with_options(options)
