@@ -61,7 +61,7 @@ def run(work: Work, learner: Learner, data: Data, keeper: Keeper) -> None:
         begun = time.monotonic()
         _learn_epoch(work, learner, data, keeper)
         event = _close_epoch(learner, data, plan, state)
-        left = (time.monotonic() - started) / (state.step - first) * (plan.total - state.step)
+        left = (time.monotonic() - started) / max(1, state.step - first) * (plan.total - state.step)
         event |= {"seconds": round(time.monotonic() - begun, 1), "left_seconds": round(left)}
         work.show(tables.write_epoch(event, score_name(data.task)))
         keeper.keep_now_and_then(is_due=work.is_ending() or state.step == plan.total)
@@ -85,6 +85,8 @@ def _learn_epoch(work: Work, learner: Learner, data: Data, keeper: Keeper) -> No
     """Do the rest of the epoch in which the state is."""
     plan, state = keeper.plan, keeper.state
     epoch, start = divmod(state.step, plan.steps)
+    if start == 0 and state.sums.any():
+        return  # it was learnt, and killed before it was closed
     told = time.monotonic()
     bar = tqdm(total=plan.steps, initial=start, desc=f"epoch {epoch + 1}", leave=False, disable=None)
     with bar:
