@@ -93,10 +93,14 @@ def _read(numbers: Any, count: int) -> tuple[float, ...]:
 def fit(logits: np.ndarray, targets: np.ndarray, task: str) -> Calibration:
     """Return the calibration with the least log-loss on items that what gave the logits never learnt from.
 
+    Where there is no item, probabilities are what the logits say by themselves.
+
     Args:
-        logits: float (items, labels), at least one item.
+        logits: float (items, labels).
         targets: float (items, labels): 1 where the item has the label, else 0.
     """
+    if not len(logits):
+        return _leave_as_is(targets.shape[1], task)
     exact = np.asarray(logits, dtype=np.float64)
     if task == SINGLE:
         sharpness, _ = fit_sharpness(exact, smooth(targets), SHARPNESS_RANGE, start=1.0)
@@ -104,6 +108,12 @@ def fit(logits: np.ndarray, targets: np.ndarray, task: str) -> Calibration:
     scales, offsets, _ = fit_sigmoids(exact, targets)
     thresholds = choose_thresholds(sigmoid(exact * scales + offsets), targets)
     return Calibration(MULTI, 1.0, tuple(scales.tolist()), tuple(offsets.tolist()), tuple(thresholds))
+
+
+def _leave_as_is(count: int, task: str) -> Calibration:
+    if task == SINGLE:
+        return Calibration(SINGLE)
+    return Calibration(MULTI, 1.0, (1.0,) * count, (0.0,) * count, (0.5,) * count)
 
 
 def decide(task: str, probabilities: np.ndarray, thresholds: Any = ()) -> np.ndarray:

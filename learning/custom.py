@@ -177,7 +177,7 @@ def _measure(work: Work, items: list[dict], size: int) -> tuple[Calibration, dic
     )
     task, held = work.settings["task"], len(parts.validation)
     targets = inputs.make_targets(work.labels, asked, task)
-    fitted = _calibrate(work, logits[:held], targets[:held])
+    fitted = calibration.fit(logits[:held], targets[:held], task)
     probabilities = fitted.probabilities(logits)
     blocks = {
         name: evaluation.measure(
@@ -190,13 +190,3 @@ def _measure(work: Work, items: list[dict], size: int) -> tuple[Calibration, dic
     chief = blocks.get("test") or blocks["validation"]
     evaluation.write(work.folder / "evaluation.json", work.labels, asked, by, probabilities, chief)
     return fitted, evaluation.summarise(task, **blocks)
-
-
-def _calibrate(work: Work, logits: np.ndarray, targets: np.ndarray) -> Calibration:
-    """Fit the calibration on validation items; the network's own probabilities stay where there are none."""
-    task, count = work.settings["task"], len(work.labels)
-    if len(logits):
-        return calibration.fit(logits, targets, task)
-    if task == calibration.SINGLE:
-        return Calibration(task)
-    return Calibration(task, 1.0, (1.0,) * count, (0.0,) * count, (0.5,) * count)

@@ -65,6 +65,13 @@ def test_a_networks_temperature_is_found():
     assert fitted.temperature == pytest.approx(3, rel=0.1)
 
 
+@pytest.mark.parametrize(("task", "said"), [("single-label", [0.75, 0.25]), ("multi-label", [0.75, 0.5])])
+def test_without_an_item_the_logits_say_by_themselves(task, said):
+    fitted = calibration.fit(np.zeros((0, 2)), np.zeros((0, 2)), task)
+    assert fitted.probabilities(np.array([np.log(3), 0])) == pytest.approx(said)
+    assert fitted.decide(np.array(said)).tolist() == [True, task == "multi-label"]
+
+
 @pytest.mark.parametrize("task", ["single-label", "multi-label"])
 def test_what_package_json_says_gives_the_same_back(task):
     fitted = calibration.fit(*make(), task)

@@ -124,23 +124,13 @@ def _measure(
     is_test = np.array([item["split"] == "test" or not splits["test"] for item in kept], bool)
     if not is_test.any():
         raise inputs.NotEnough("No image of the test split can be read, so the model can't be measured.")
-    targets = inputs.make_targets(work.labels, kept, work.settings["task"])
+    task, labels = work.settings["task"], work.labels
+    targets = inputs.make_targets(labels, kept, task)
     is_held = np.array([item["split"] == "validation" for item in kept], bool)
-    fitted = _calibrate(work, logits[is_held], targets[is_held])
+    fitted = calibration.fit(logits[is_held], targets[is_held], task)
     probabilities = fitted.probabilities(logits[is_test])
     measured = [item for item, counts in zip(kept, is_test, strict=True) if counts]
-    task, labels = work.settings["task"], work.labels
     test = evaluation.measure(task, probabilities, targets[is_test], labels, fitted.thresholds or None)
     path, by = work.folder / "evaluation.json", ["test"] * len(measured)
     evaluation.write(path, labels, measured, by, probabilities, test)
     return measured, refused, fitted, evaluation.summarise(task, test=test)
-
-
-def _calibrate(work: Work, logits: np.ndarray, targets: np.ndarray) -> Calibration:
-    """Fit the calibration on validation items; the network's own probabilities stay where there are none."""
-    if len(logits):
-        return calibration.fit(logits, targets, work.settings["task"])
-    if work.settings["task"] == calibration.SINGLE:
-        return Calibration(calibration.SINGLE)
-    count = len(work.labels)
-    return Calibration(calibration.MULTI, 1.0, (1.0,) * count, (0.0,) * count, (0.5,) * count)
