@@ -82,8 +82,6 @@ def _read(work: Work, items: list[dict], size: int) -> tuple[list[dict], list[di
             if done % REPORT_EVERY == 0:
                 work.report("reading", done, len(items))
     kept, refused = inputs.set_refused_aside(items, refusals)
-    for entry in refused:
-        log.warning("%s is left out: %s", entry["name"], entry["message"])
     inputs.check_enough(work.labels, [item for item in kept if item["split"] == "train"])
     return kept, refused, Squares(kept, size, folder) if refused else squares
 

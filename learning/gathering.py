@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,6 @@ from learning import backbones, embeddings, inputs
 from learning.work import Work
 
 LOOKED_AT = 100  # images between two words on how far it is
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,14 +33,9 @@ def gather(work: Work) -> Gathered:
         NotEnough: there is too little to learn from.
         Stopped: an end was asked for; what was embedded is kept.
     """
-    items, task = list(work.read_items()), work.settings["task"]
-    inputs.check_enough(work.labels, items, task)
+    items = _read_enough(work)
     work.report("embedding", 0, len(items))
-    kept, refused = inputs.set_refused_aside(items, _embed(work, items))
-    for entry in refused:
-        log.warning("%s is left out: %s", entry["name"], entry["message"])
-    kept, learnt = inputs.put_test_last(work.labels, kept, task)
-    return Gathered(kept, learnt, refused)
+    return _set_aside(work, items, _embed(work, items))
 
 
 def look_through(work: Work) -> Gathered:
@@ -52,18 +45,18 @@ def look_through(work: Work) -> Gathered:
         NotEnough: there is too little to learn from.
         Stopped: an end was asked for.
     """
-    items, task = list(work.read_items()), work.settings["task"]
-    inputs.check_enough(work.labels, items, task)
-    refusals = []
+    items, refusals = _read_enough(work), []
     for done, item in enumerate(items):
         if done % LOOKED_AT == 0:
             work.report("embedding", done, len(items))
         refusals += inputs.check_readable(item)
-    kept, refused = inputs.set_refused_aside(items, refusals)
-    for entry in refused:
-        log.warning("%s is left out: %s", entry["name"], entry["message"])
-    kept, learnt = inputs.put_test_last(work.labels, kept, task)
-    return Gathered(kept, learnt, refused)
+    return _set_aside(work, items, refusals)
+
+
+def _read_enough(work: Work) -> list[dict[str, Any]]:
+    items = list(work.read_items())
+    inputs.check_enough(work.labels, items, work.settings["task"])
+    return items
 
 
 def _embed(work: Work, items: list[dict[str, Any]]) -> list[embeddings.Refusal]:
@@ -82,3 +75,10 @@ def _embed(work: Work, items: list[dict[str, Any]]) -> list[embeddings.Refusal]:
             on_progress=tell,
             should_stop=work.is_ending,
         )
+
+
+def _set_aside(work: Work, items: list[dict[str, Any]], refusals: list[embeddings.Refusal]) -> Gathered:
+    """Leave out what was refused, and put what may not be learnt from last."""
+    kept, refused = inputs.set_refused_aside(items, refusals)
+    kept, learnt = inputs.put_test_last(work.labels, kept, work.settings["task"])
+    return Gathered(kept, learnt, refused)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections import Counter
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ MOST_ITEMS_IN_MEMORY = 20_000
 GOLDEN_IMAGES = 16
 LEAST_SIDE = 32  # pixels decoded to see that an image can be
 _reading = threading.Lock()
+log = logging.getLogger(__name__)
 
 
 class NotEnough(ValueError):
@@ -84,13 +86,15 @@ def check_readable(item: dict[str, Any]) -> list[Refusal]:
 def set_refused_aside(
     items: list[dict[str, Any]], refusals: list[Refusal]
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    """Return the items that could be read, and name, code and message of those that could not."""
+    """Return the items that could be read, and name, code and message of those that could not; log these."""
     reasons = {refusal.sha256: refusal for refusal in refusals}
     refused = [
         {"name": item.get("name") or item["path"], "code": reason.code, "message": reason.message}
         for item in items
         if (reason := reasons.get(item["sha256"]))
     ]
+    for entry in refused:
+        log.warning("%s is left out: %s", entry["name"], entry["message"])
     return [item for item in items if item["sha256"] not in reasons], refused
 
 

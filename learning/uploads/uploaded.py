@@ -119,8 +119,6 @@ def _measure(
         lambda done: work.report("evaluating", done, len(asked)),
     )
     kept, refused = inputs.set_refused_aside(asked, refusals)
-    for entry in refused:
-        log.warning("%s is left out: %s", entry["name"], entry["message"])
     is_test = np.array([item["split"] == "test" or not splits["test"] for item in kept], bool)
     if not is_test.any():
         raise inputs.NotEnough("No image of the test split can be read, so the model can't be measured.")
