@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from learning import inputs
-from learning.embeddings import Refusal
+from learning.embeddings import Refusal, as_refusal
 from learning.package import Network
 from utils import ImageRefused, center_crop, open_image
 
@@ -38,10 +38,8 @@ def ask_all(
     def ask(item: dict[str, Any]) -> np.ndarray | Refusal:
         try:
             pixels = center_crop(open_image(inputs.read_image(item)), size)
-        except ImageRefused as refusal:
-            return Refusal(item["sha256"], refusal.code, str(refusal))
-        except OSError as error:
-            return Refusal(item["sha256"], "image_missing", f"It cannot be read: {error.strerror}.")
+        except (ImageRefused, OSError) as error:
+            return as_refusal(item["sha256"], error)
         if not hasattr(own, "network"):
             own.network = Network(path)
         return own.network.logits(pixels).copy()

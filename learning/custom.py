@@ -14,7 +14,7 @@ import numpy as np
 from learning import answers, calibration, evaluation, exports, inputs, networks, own_code, package, tables
 from learning import custom_fit as fitting
 from learning.calibration import Calibration
-from learning.embeddings import Refusal
+from learning.embeddings import Refusal, as_refusal
 from learning.own_code import CodeRefused
 from learning.tuning.streaming import Squares
 from learning.uploads.wrapping import guess_ending, wrap
@@ -87,13 +87,10 @@ def _read(work: Work, items: list[dict], size: int) -> tuple[list[dict], list[di
 
 
 def _try(squares: Squares, place: int) -> Refusal | None:
-    sha256 = squares.items[place]["sha256"]
     try:
         squares.read(place)
-    except ImageRefused as refusal:
-        return Refusal(sha256, refusal.code, str(refusal))
-    except OSError as error:
-        return Refusal(sha256, "image_missing", f"It cannot be read: {error.strerror}.")
+    except (ImageRefused, OSError) as error:
+        return as_refusal(squares.items[place]["sha256"], error)
     return None
 
 

@@ -38,11 +38,18 @@ class StoreDamaged(RuntimeError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """An image that could not be embedded: its SHA-256, a code for programs and a message for a person."""
+    """An image that could not be read: its SHA-256, a code for programs and a message for a person."""
 
     sha256: str
     code: str
     message: str
+
+
+def as_refusal(sha256: str, error: ImageRefused | OSError) -> Refusal:
+    """Return why an image is left out, told from what reading it raised."""
+    if isinstance(error, ImageRefused):
+        return Refusal(sha256, error.code, str(error))
+    return Refusal(sha256, "image_unreadable", f"The image cannot be read: {error.strerror or error}.")
 
 
 class Embedder:
@@ -202,10 +209,8 @@ def _embed_all(
 def _embed_one(embedder: Embedder, size: int, sha256: str, opener: Opener) -> np.ndarray | Refusal:
     try:
         return embedder.embed(center_crop(open_image(opener()), size))
-    except ImageRefused as error:
-        return Refusal(sha256, error.code, str(error))
-    except OSError as error:
-        return Refusal(sha256, "image_unreadable", f"The image cannot be read: {error.strerror or error}.")
+    except (ImageRefused, OSError) as error:
+        return as_refusal(sha256, error)
 
 
 def count_cores() -> int:

@@ -16,7 +16,7 @@ import fsspec
 import numpy as np
 
 from learning.calibration import MULTI, SINGLE
-from learning.embeddings import EmbeddingStore, Opener, Refusal
+from learning.embeddings import EmbeddingStore, Opener, Refusal, as_refusal
 from utils import ImageRefused, center_crop, open_image
 
 # Beyond this many items (210 MB of lite0's embeddings) they are laid out in a file instead of memory.
@@ -76,10 +76,8 @@ def check_readable(item: dict[str, Any]) -> list[Refusal]:
     """Return why an item's image cannot be read, or nothing where it can."""
     try:
         center_crop(open_image(read_image(item)), LEAST_SIDE)
-    except ImageRefused as error:
-        return [Refusal(item["sha256"], error.code, str(error))]
-    except OSError as error:
-        return [Refusal(item["sha256"], "image_unreadable", f"The image cannot be read: {error.strerror}.")]
+    except (ImageRefused, OSError) as error:
+        return [as_refusal(item["sha256"], error)]
     return []
 
 

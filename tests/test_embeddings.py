@@ -107,6 +107,7 @@ def test_a_damaged_image_is_refused_by_name_and_stops_nobody(prepared, tmp_path)
     )
     assert sorted(refusal.sha256 for refusal in refusals) == ["cut", "gone"]
     assert all(isinstance(refusal, Refusal) and refusal.message for refusal in refusals)
+    assert sorted(refusal.code for refusal in refusals) == ["image_damaged", "image_unreadable"]
     assert store.missing([key for key, _ in images]) == ["cut", "gone"]
     assert progress == [(0, 7), (7, 7)]
 
