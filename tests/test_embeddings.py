@@ -95,6 +95,13 @@ def test_a_damaged_store_says_that_deleting_it_is_safe(store):
         store.missing(["aa"])
 
 
+def test_a_file_that_is_gone_is_refused_with_the_reason():
+    error = FileNotFoundError(2, "No such file or directory")
+    refusal = embeddings.as_refusal("aa", error)
+    assert (refusal.sha256, refusal.code) == ("aa", "image_unreadable")
+    assert refusal.message == "The image cannot be read: No such file or directory."
+
+
 @pytest.mark.trainer
 def test_a_damaged_image_is_refused_by_name_and_stops_nobody(prepared, tmp_path):
     store = EmbeddingStore(tmp_path, prepared.identifier)
@@ -107,7 +114,6 @@ def test_a_damaged_image_is_refused_by_name_and_stops_nobody(prepared, tmp_path)
     )
     assert sorted(refusal.sha256 for refusal in refusals) == ["cut", "gone"]
     assert all(isinstance(refusal, Refusal) and refusal.message for refusal in refusals)
-    assert sorted(refusal.code for refusal in refusals) == ["image_damaged", "image_unreadable"]
     assert store.missing([key for key, _ in images]) == ["cut", "gone"]
     assert progress == [(0, 7), (7, 7)]
 
