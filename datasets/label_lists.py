@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from datasets import label_cells
+from datasets.csv_rows import LabelListRefused, decode, numbered_rows
 from datasets.names import NameRefused, clean_name, make_inert
 
-MAX_ROWS = 1_000_000
-MAX_FIELD = 131_072  # characters; the csv module's own limit
-MAX_COLUMNS = 10_000
 FILE_COLUMNS = ("file", "filename", "file_name", "path", "filepath", "image", "image_name", "name")
 LABEL_COLUMNS = ("label", "labels", "class", "classes", "category", "categories", "tag", "tags")
 LABELS_COLUMNS = ("labels", "classes", "tags", "categories")  # which say that a cell may hold several
 _MARKS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
-
-
-class LabelListRefused(ValueError):
-    """A CSV that is not taken. `code` is for programs, the message names the row and says what to do."""
-
-    code = "csv_refused"
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ def read_label_list(
     Raises:
         LabelListRefused: it is not such a CSV; the message names the row.
     """
-    text = _decode(content)
+    text = decode(content)
     plan = _make_plan(text, columns or Columns(), task)
     if not plan.is_marked:
         may_choose = task == "multi-label" and len(plan.labels) == 1
@@ -102,58 +91,11 @@ def read_label_list(
     return LabelList(rows, _describe(plan))
 
 
-def _decode(content: bytes) -> str:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = content[: error.start].count(b"\n") + 1
-        raise LabelListRefused(f"Row {row} is not UTF-8. Save the CSV as UTF-8.") from None
-    if strange := re.search(r"\0|\r(?!\n)", text):
-        row = text[: strange.start()].count("\n") + 1
-        message = f"Row {row} holds a NUL or a lone carriage return. Save the CSV anew, with ordinary lines."
-        raise LabelListRefused(message)
-    return text
-
-
 # ---------- rows ----------
 
 
-def _numbered_rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (number, fields) of every row that is not empty."""
-    number, marks = 0, [0]
-    reader = csv.reader(_bounded_lines(text, marks), delimiter=_find_delimiter(text), strict=True)
-    try:
-        for number, fields in enumerate(reader, 1):
-            marks[0] = 0
-            if number > MAX_ROWS + 1:
-                raise LabelListRefused(f"The CSV has more than {MAX_ROWS:,} rows. Split it into several.")
-            if fields:
-                yield number, fields
-    except csv.Error as error:
-        message = f"Row {number + 1} cannot be read ({error}). Check its quotes and commas."
-        raise LabelListRefused(message) from None
-
-
-def _find_delimiter(text: str) -> str:
-    heading = text.partition("\n")[0]
-    return next((mark for mark in ",;\t" if mark in heading), ",")
-
-
-def _bounded_lines(text: str, marks: list[int]) -> Iterator[str]:
-    """Refuse a row of endless columns before the csv module makes an object of each field.
-
-    `marks` counts what may part columns in the row that is read, which may have several lines; whoever gets
-    the row sets it to 0.
-    """
-    for number, line in enumerate(io.StringIO(text, newline=""), 1):
-        marks[0] += sum(line.count(mark) for mark in ",;\t")
-        if marks[0] > MAX_COLUMNS:
-            raise LabelListRefused(f"Row {number} has more than {MAX_COLUMNS:,} columns. Take some out.")
-        yield line
-
-
 def _data_rows(text: str, heading: list[str]) -> Iterator[tuple[int, list[str]]]:
-    rows = _numbered_rows(text)
+    rows = numbered_rows(text)
     next(rows, None)
     for number, fields in rows:
         if len(fields) != len(heading):
@@ -206,7 +148,7 @@ def _read_names(plan: _Plan, fields: list[str]) -> tuple[str, ...]:
 
 
 def _make_plan(text: str, columns: Columns, task: str) -> _Plan:
-    heading = [name.strip() for name in next(_numbered_rows(text), (1, []))[1]]
+    heading = [name.strip() for name in next(numbered_rows(text), (1, []))[1]]
     if len(heading) < 2:
         raise LabelListRefused(
             "Row 1 names fewer than two columns. Begin the CSV with the heading file,label."
@@ -214,11 +156,11 @@ def _make_plan(text: str, columns: Columns, task: str) -> _Plan:
     counts = Counter(heading)
     if twice := next((name for name in heading if name and counts[name] > 1), None):
         raise LabelListRefused(f"Row 1 has two columns named {make_inert(twice)[:80]}. Rename one.")
-    file = _find(heading, columns.file) if columns.file else _guess_file_column(heading)
+    file = find_column(heading, columns.file) if columns.file else guess_file_column(heading)
     others = [at for at, name in enumerate(heading) if at != file and name]
     if not others:
         raise LabelListRefused("Row 1 names no column of labels. Begin the CSV with the heading file,label.")
-    labels = [_find(heading, name) for name in columns.labels]
+    labels = [find_column(heading, name) for name in columns.labels]
     is_marked = _are_marks(text, heading, labels)
     if not labels:
         labels, is_marked = _guess_label_columns(text, heading, others)
@@ -234,7 +176,7 @@ def _find_separator(plan: _Plan, text: str, is_chosen: bool) -> str:
     return label_cells.choose_separator(fields[column] for _, fields in _data_rows(text, plan.heading))
 
 
-def _find(heading: list[str], name: str) -> int:
+def find_column(heading: list[str], name: str) -> int:
     """Return where a column stands: by its exact heading, else whatever its case."""
     if name in heading:
         return heading.index(name)
@@ -244,7 +186,7 @@ def _find(heading: list[str], name: str) -> int:
     raise LabelListRefused(f"Row 1 names no column {make_inert(name)[:80]!r}. It has: {_list(heading)}.")
 
 
-def _guess_file_column(heading: list[str]) -> int:
+def guess_file_column(heading: list[str]) -> int:
     """The first column, unless it has another's name and some other one is named as files are."""
     lower = [name.lower() for name in heading]
     if lower[0] in FILE_COLUMNS:
