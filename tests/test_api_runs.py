@@ -73,3 +73,12 @@ def test_options_are_taken_and_a_wrong_one_is_refused_by_name(ask, dataset):
     answer = ask("POST", address, json={"recipe": "fine-tune", "minutes": "many"})
     assert (answer.status_code, answer.json["error"]["field"]) == (422, "minutes")
     assert ask("POST", address, json={"recipe": ["quick"]}).status_code == 422
+
+
+def test_options_may_stand_together_as_settings_but_not_twice(ask, dataset):
+    teach(dataset)
+    address = "/api/v1/datasets/flowers/runs"
+    answer = ask("POST", address, json={"recipe": "fine-tune", "settings": {"minutes": 2}})
+    assert answer.json["settings"]["minutes"] == 2
+    answer = ask("POST", address, json={"recipe": "fine-tune", "minutes": 3, "settings": {"minutes": 2}})
+    assert (answer.status_code, answer.json["error"]["field"]) == (422, "minutes")

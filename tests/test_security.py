@@ -13,14 +13,14 @@ import server
 from models import Token, db
 from web import tokens
 from web.access import public
-from web.auth import token_required
+from web.api.frame import needs
 from web.inputs import read_json
 from web.limits import limits
 
 JSON = {"content_type": "application/json"}
 
 
-@token_required("predict")
+@needs("predict")
 def call():
     return jsonify(read_json({"image", "note"}))
 

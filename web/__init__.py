@@ -6,6 +6,7 @@ from flask import Flask
 from flask_bootstrap import Bootstrap5
 
 from web import access, auth, errors, formats, security
+from web.api import frame
 from web.api import predict as api_predict
 from web.api import runs as api_runs
 from web.api import versions as api_versions
@@ -65,7 +66,7 @@ def register(app: Flask) -> None:
     formats.register(app)
     for module in PAGES:
         app.register_blueprint(module.blueprint)
+    frame.register(app, tuple(module.blueprint for module in API))
     for module in API:
         security.csrf.exempt(module.blueprint)
-        app.register_blueprint(module.blueprint)
     app.jinja_env.globals["can"] = access.can

@@ -6,9 +6,7 @@ import re
 import secrets
 import time
 import unicodedata
-from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -19,7 +17,7 @@ from sqlalchemy import delete, func, select
 
 from models import FailedLogin, Token, User, db, now
 from web import tokens
-from web.access import View, is_api_request
+from web.access import is_api_request
 from web.errors import api_error
 from web.transactions import start_reading
 
@@ -195,21 +193,6 @@ def _why_unauthorized() -> str:
     if "Authorization" not in request.headers:
         return "Send a personal token: Authorization: Bearer pgh_…"
     return "The token is unknown, expired or revoked. Make a new one on your account's page."
-
-
-def token_required(scope: str) -> Callable[[View], View]:
-    """Let a view of the API be called only with a token that has `scope`."""
-
-    def decorate(view: View) -> View:
-        @wraps(view)
-        def guarded(*args: Any, **options: Any) -> Any:
-            token = authenticate_token(scope)
-            return view(*args, **options) if isinstance(token, Token) else token
-
-        guarded.scope = scope
-        return guarded
-
-    return decorate
 
 
 def count_users() -> int:

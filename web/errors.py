@@ -41,6 +41,26 @@ class InsufficientStorage(HTTPException):
     description = ERRORS[507][2]
 
 
+class Refused(HTTPException):
+    """Something in the request is not taken: 422 (400 where it can't be read at all), a sentence, and the
+    field or file it is about; `word` is the error's code for programs.
+    """
+
+    code = 422
+
+    def __init__(
+        self,
+        message: str,
+        field: str | None = None,
+        file: str | None = None,
+        word: str | None = None,
+        status: int = 422,
+    ):
+        super().__init__(message)
+        self.code = status
+        self.about = {"code": word or ERRORS[status][0], "field": field, "file": file}
+
+
 def register(app: Flask) -> None:
     """Answer every error of `app` in the house's way."""
     app.aborter.mapping[507] = InsufficientStorage
@@ -76,7 +96,7 @@ def _answer(error: HTTPException) -> AnyResponse:
         return redirect(url_for("account.login", next=_here()))
     if status < 500:
         start_reading()  # the page names the user; what the view had begun to write is taken back
-    response = _in_shape(status, _sentence(error, status))
+    response = _in_shape(status, _sentence(error, status), getattr(error, "about", None))
     response.headers.extend(_extra_headers(error, status))
     return response
 
@@ -85,10 +105,10 @@ def _here() -> str:
     return request.full_path.rstrip("?")
 
 
-def _in_shape(status: int, sentence: str) -> Response:
+def _in_shape(status: int, sentence: str, about: dict | None = None) -> Response:
     code, title, advice = ERRORS[status]
     if wants_json():
-        return api_error(status, code, sentence)
+        return api_error(status, **{"code": code, "message": sentence, **(about or {})})
     facts = {"status": status, "title": title, "sentence": sentence, "advice": advice}
     page = render_template("errors/error.html", **facts, is_bare=status >= 500)
     return Response(page, status, mimetype="text/html")

@@ -5,45 +5,82 @@ from __future__ import annotations
 import base64
 import binascii
 
-from flask import Blueprint, Response, abort, jsonify, request
+from flask import Response, abort, jsonify, request
+from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 
-from models import Dataset, Token, db
+from models import Dataset, db
 from serving.prediction import Answer
 from utils import ImageRefused
 from web.access import get_dataset
 from web.answers import Outcome, answer_all, find_version
-from web.auth import authenticate_token
-from web.errors import api_error
-from web.inputs import read_json, read_number
+from web.api.frame import Noun, needs
+from web.api.shapes import Whole
+from web.errors import Refused, api_error
+from web.inputs import read_json
 from web.limits import limits
 
-blueprint = Blueprint("api_predict", __name__, url_prefix="/api/v1")
+blueprint = Noun("predict", "Answers to images")
 
 MAX_IMAGES = 256
-PARAMETERS = {"version", "top", "explain"}
 
 Sent = tuple[str, bytes | ImageRefused]  # the sent name ("" where there is none), and what was sent
 
 
-@blueprint.post("/datasets/<slug>/predict")
-@limits(body="MAX_PREDICT_BODY", rate="predict", is_reading=True)
-def predict(slug: str) -> Response:
-    """Answer one image, or up to 256 in the order sent."""
-    if not _is_open_to_all(slug):
-        token = authenticate_token("predict")
-        if not isinstance(token, Token):
-            return token
-    dataset = get_dataset(slug, allow_public=True)
-    _check_parameters()
-    version, top = find_version(dataset, read_number("version")), read_number("top")
-    sent, is_list = _read_images()
-    bodies = [
-        _as_json(outcome, name, top) for (name, _), outcome in zip(sent, _answer(version, sent), strict=True)
-    ]
-    if is_list:
-        return jsonify(predictions=bodies)
-    return _refusal(bodies[0]) if "error" in bodies[0] else jsonify(bodies[0])
+class PredictArguments(Schema):
+    """What may be asked of an answer."""
+
+    version = Whole(load_default=None, metadata={"description": "Ask this version, not the live one."})
+    top = Whole(
+        load_default=None,
+        validate=validate.Range(1, error="Choose at least 1."),
+        metadata={"description": "How many labels at most."},
+    )
+    explain = fields.Str(load_default="0", metadata={"description": "Not available yet."})
+
+
+class ProbabilityBody(Schema):
+    """One label of an answer."""
+
+    label = fields.Str(required=True)
+    probability = fields.Float(required=True)
+    threshold = fields.Float(metadata={"description": "Several labels an image: from here on it is one."})
+
+
+class AnswerBody(Schema):
+    """What one version says of one image."""
+
+    prediction = fields.Str(required=True)
+    dataset = fields.Str()
+    version = fields.Int()
+    label = fields.Str(allow_none=True)
+    labels = fields.List(fields.Str())
+    rejected = fields.Bool()
+    reason = fields.Str(allow_none=True)
+    probabilities = fields.List(fields.Nested(ProbabilityBody), metadata={"description": "Highest first."})
+    image = fields.Dict(metadata={"description": "Its url, width and height."})
+    milliseconds = fields.Dict(metadata={"description": "What decoding, the network and all of it took."})
+
+
+class AnswersBody(Schema):
+    """Answers in the order sent; a refused image has `error` in its place."""
+
+    predictions = fields.List(fields.Raw())
+
+
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+IMAGE_FILES = {"type": "array", "items": {"type": "string", "format": "binary"}, "maxItems": MAX_IMAGES}
+IMAGE_TEXT = {"type": "string", "description": "Base64 or a data: address."}
+FORM = {"type": "object", "properties": {"image": IMAGE_FILES}, "required": ["image"]}
+ONE = {"type": "object", "properties": {"image": IMAGE_TEXT}, "required": ["image"]}
+MANY = {"type": "array", "items": IMAGE_TEXT, "minItems": 1, "maxItems": MAX_IMAGES}
+MANY = {"type": "object", "properties": {"images": MANY}, "required": ["images"]}
+WAYS = {
+    "multipart/form-data": {"schema": FORM},
+    "application/json": {"schema": {"oneOf": [ONE, MANY]}},
+    **dict.fromkeys(("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"), BINARY),
+    "application/octet-stream": BINARY,
+}
 
 
 def _is_open_to_all(slug: str) -> bool:
@@ -52,14 +89,25 @@ def _is_open_to_all(slug: str) -> bool:
     return "Authorization" not in request.headers and bool(db.session.scalar(query))
 
 
-def _check_parameters() -> None:
-    """Abort with 400 at an unknown parameter, with 422 at what is not built yet."""
-    if unknown := sorted(set(request.args) - PARAMETERS):
-        abort(400, f"Unknown parameter {unknown[0][:100]!r}. Known are: {', '.join(sorted(PARAMETERS))}.")
-    if request.args.get("explain", "0") not in ("0", "false", ""):
-        abort(422, "explain is not available yet. Leave it out.")
-    if read_number("top") == 0:
-        abort(422, "top must be at least 1.")
+@blueprint.post("/datasets/<slug>/predict")
+@limits(body="MAX_PREDICT_BODY", rate="predict", is_reading=True)
+@needs("predict", unless=_is_open_to_all)
+@blueprint.arguments(PredictArguments, location="query")
+@blueprint.doc(requestBody={"required": True, "content": WAYS})
+@blueprint.response(200, {"anyOf": [AnswerBody, AnswersBody]})
+def predict(wanted: dict, slug: str) -> Response:
+    """Answer one image, or up to 256 in the order sent."""
+    if wanted["explain"] not in ("0", "false", ""):
+        raise Refused("explain is not available yet. Leave it out.", "explain")
+    dataset = get_dataset(slug, allow_public=True)
+    version, top = find_version(dataset, wanted["version"]), wanted["top"]
+    sent, is_list = _read_images()
+    bodies = [
+        _as_json(outcome, name, top) for (name, _), outcome in zip(sent, _answer(version, sent), strict=True)
+    ]
+    if is_list:
+        return jsonify(predictions=bodies)
+    return _refusal(bodies[0]) if "error" in bodies[0] else jsonify(bodies[0])
 
 
 def _read_images() -> tuple[list[Sent], bool]:

@@ -1,28 +1,116 @@
-"""What several nouns of the API share: lists with a cursor, times, and unknown parameters refused by name."""
+"""What several nouns of the API share: kinds of fields, lists with a cursor, times, a job's progress."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
-from flask import Response, abort, jsonify, request
+from flask import abort, request
+from marshmallow import Schema, fields, validate
 from sqlalchemy import Select, func, select
 
-from models import Job, db
-from web.inputs import read_number
+from models import STATES, Job, db
+from web.inputs import LARGEST_NUMBER
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
+NAME_LENGTH = 100
+
+
+class Whole(fields.Field[int]):
+    """A whole number: in JSON a number, in an address its digits."""
+
+    default_error_messages = {"invalid": "Send a whole number."}
+
+    def _deserialize(self, value: Any, *args: Any, **more: Any) -> int:
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST_NUMBER:
+            raise self.make_error("invalid")
+        return value
+
+
+class Truth(fields.Field[bool]):
+    """JSON's true or false and nothing else."""
+
+    default_error_messages = {"invalid": "Send true or false."}
+
+    def _deserialize(self, value: Any, *args: Any, **more: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return value
+
+
+class Number(fields.Field[float]):
+    """A finite JSON number."""
+
+    default_error_messages = {"invalid": "Send a number."}
+
+    def _deserialize(self, value: Any, *args: Any, **more: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise self.make_error("invalid")
+        return value
+
+
+# How the OpenAPI names the kinds above: (type, format).
+OPENAPI_TYPES = {Whole: ("integer", None), Truth: ("boolean", None), Number: ("number", None)}
+
+
+class PageArguments(Schema):
+    """Which page of a list."""
+
+    limit = Whole(
+        load_default=DEFAULT_LIMIT,
+        validate=validate.Range(1, MAX_LIMIT, error=f"Choose 1 to {MAX_LIMIT}."),
+        metadata={"description": "How many at most."},
+    )
+    cursor = Whole(load_default=None, metadata={"description": "`next` of the page before."})
+
+
+class Progress(Schema):
+    """Where a job stands."""
+
+    state = fields.Str(validate=validate.OneOf(STATES))
+    phase = fields.Str(allow_none=True)
+    done = fields.Int()
+    total = fields.Int(allow_none=True)
+    message = fields.Str(allow_none=True)
+
+
+def page_of(schema: type[Schema]) -> type[Schema]:
+    """Return the schema of a list of these: `{"items", "next", "total"}`."""
+    return Schema.from_dict(
+        {
+            "items": fields.List(fields.Nested(schema), required=True),
+            "next": fields.Str(required=True, allow_none=True, metadata={"description": "The next cursor."}),
+            "total": fields.Int(required=True),
+        },
+        name=f"{schema.__name__}Page",
+    )
+
+
+def list_page(query: Select, identifier: Any, as_json: Callable[[Any], dict], page: dict[str, Any]) -> dict:
+    """Return one page of `query`, newest first, as `{"items", "next", "total"}`.
+
+    Args:
+        query: selects rows of one table, not ordered yet.
+        identifier: the table's id column; the cursor is the id of the last row shown.
+        as_json: makes a row into what the list holds.
+        page: the arguments of PageArguments.
+    """
+    total = db.session.scalar(select(func.count()).select_from(query.subquery()))
+    if page["cursor"] is not None:
+        query = query.where(identifier < page["cursor"])
+    limit = page["limit"]
+    rows = list(db.session.scalars(query.order_by(identifier.desc()).limit(limit + 1)))
+    following = str(rows[limit - 1].id) if len(rows) > limit else None
+    return {"items": [as_json(row) for row in rows[:limit]], "next": following, "total": total}
 
 
 def as_time(moment: datetime | None) -> str | None:
     """Return a moment in ISO 8601, in UTC, as `2026-01-31T12:00:00Z`."""
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
-
-
-def check_parameters(*known: str) -> None:
-    """Abort with 400 at the first parameter of the address that is not one of `known`."""
-    if unknown := sorted(set(request.args) - set(known)):
-        words = f"Known are: {', '.join(sorted(known))}." if known else "This address takes none."
-        abort(400, f"Unknown parameter {unknown[0][:100]!r}. {words}")
 
 
 def check_fields(*known: str) -> None:
@@ -31,42 +119,8 @@ def check_fields(*known: str) -> None:
         abort(400, f"Unknown field {unknown[0][:100]!r}. Known are: {', '.join(sorted(known))}.")
 
 
-def answer_list(query: Select, identifier, as_json, *parameters: str) -> Response:
-    """Answer one page of `query`, newest first, as `{"items", "next", "total"}`.
-
-    Args:
-        query: selects rows of one table, not ordered yet.
-        identifier: the table's id column; the cursor is the id of the last row shown.
-        as_json: makes a row into what the list holds.
-        parameters: what the address may carry beside `limit` and `cursor`.
-    """
-    check_parameters("limit", "cursor", *parameters)
-    limit, cursor = _read_limit(), read_number("cursor")
-    total = db.session.scalar(select(func.count()).select_from(query.subquery()))
-    if cursor is not None:
-        query = query.where(identifier < cursor)
-    rows = list(db.session.scalars(query.order_by(identifier.desc()).limit(limit + 1)))
-    following = str(rows[limit - 1].id) if len(rows) > limit else None
-    return jsonify(items=[as_json(row) for row in rows[:limit]], next=following, total=total)
-
-
-def _read_limit() -> int:
-    limit = read_number("limit")
-    if limit is None:
-        return DEFAULT_LIMIT
-    if not 1 <= limit <= MAX_LIMIT:
-        abort(400, f"limit must be 1 to {MAX_LIMIT}.")
-    return limit
-
-
 def job_as_json(job: Job | None) -> dict:
     """Return where a job stands; one whose row is gone was interrupted."""
     if job is None:
         return {"state": "interrupted", "phase": None, "done": 0, "total": None, "message": None}
-    return {
-        "state": job.state,
-        "phase": job.phase,
-        "done": job.done,
-        "total": job.total,
-        "message": job.message,
-    }
+    return {name: getattr(job, name) for name in Progress._declared_fields}
