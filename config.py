@@ -26,10 +26,11 @@ class BadSetting(ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: a default (its type is the setting's type) and why it is so."""
+    """One setting: a default (its type is the setting's type), why it is so, and the words it may be."""
 
     default: Any
     reason: str
+    choices: tuple[str, ...] = ()
 
 
 SETTINGS: dict[str, Setting] = {
@@ -51,6 +52,13 @@ SETTINGS: dict[str, Setting] = {
     ),
     "SESSION_IDLE_HOURS": Setting(12, "Signed out after a working day without a request."),
     "SESSION_MAX_DAYS": Setting(7, "Signed out after a week in any case."),
+    # What is told of it
+    "LOG_FORMAT": Setting(
+        "text", "text, for a person; json: one object a line, for a program.", choices=("text", "json")
+    ),
+    "LOG_REQUESTS": Setting(
+        False, "A log line for every request; a proxy in front mostly keeps such a log already."
+    ),
     # What may come in
     "MAX_BODY": Setting(1 * MIB, "Any request that is not an upload."),
     "MAX_IMAGE": Setting(25 * MIB, "One image file."),
@@ -206,6 +214,8 @@ def _checked(name: str, value: Any, where: str) -> Any:
     wanted = type(SETTINGS[name].default)
     if wanted is bool:
         return _as_bool(name, value, where)
+    if (choices := SETTINGS[name].choices) and value not in choices:
+        raise BadSetting(f"{where}: {name} must be one of {', '.join(choices)}, not {value!r}.")
     try:
         return wanted(value)
     except (TypeError, ValueError):

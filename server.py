@@ -21,6 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 import config
+import logs
 import web
 from datasets import datasets, editing, intake, names, relabelling
 from datasets.label_lists import LabelListRefused
@@ -29,7 +30,7 @@ from jobs import backup, database, doctor, imports, leftovers, local, sandbox, s
 from learning.package import PackageDamaged
 from models import TASKS, Dataset, Import, ImportFile, Job, User, Version, db, now, prepare_engine
 from serving import classifier, files
-from web import auth, invitations, listening, tokens
+from web import auth, invitations, listening, request_ids, tokens
 
 # What a command refuses with a sentence for a person.
 REFUSALS = (
@@ -64,7 +65,8 @@ def create_app(settings: config.Config | None = None) -> Flask:
 
 def _engine_options(settings: config.Config) -> dict:
     is_sqlite = settings.database_address.startswith("sqlite")
-    return {"module": sqlite_module} if is_sqlite else {"pool_pre_ping": True}
+    kind = {"module": sqlite_module} if is_sqlite else {"pool_pre_ping": True}
+    return {**kind, "hide_parameters": True}  # what a row holds has no place in a log
 
 
 @click.group(invoke_without_command=True)
@@ -81,8 +83,9 @@ def commands(context: click.Context) -> None:
 @click.option("--no-worker", is_flag=True, help="Serve only; a worker runs elsewhere.")
 def run(host: str | None = None, port: int | None = None, no_worker: bool = False) -> None:
     """Serve, with one worker beside it."""
+    settings = config.current()
+    logs.set_up(settings, [request_ids.OfRequest()])
     app = _open()
-    settings = app.config["PIGEONHOLE"]
     port = settings.port if port is None else port
     listener = listening.open_socket(host or settings.host, port)
     address = listening.describe_address(listener)
@@ -127,6 +130,7 @@ def _print_setup_link(app: Flask, address: str) -> None:
 @commands.command()
 def worker() -> None:
     """Work on the queue: imports, embeddings and training runs."""
+    logs.set_up(config.current())
     local.be_nice()
     local.work(_open(), _end_by_signal())
 

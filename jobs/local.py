@@ -6,13 +6,12 @@ to the queue and leaves; no trainer outlives it.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -23,11 +22,14 @@ from config import Config
 from jobs import embedding, imports, leftovers, previews, queue, run_lane
 from models import Job, db
 
+logger = logging.getLogger(__name__)
+
 IDLE_SECONDS = 0.3  # between two looks at an empty queue
 # A long run keeps no image waiting, and a long import nobody who looks at samples.
 QUICK_KINDS, SAMPLE_KINDS, RUN_KINDS = ("import", "embed"), ("preview",), ("run",)
 NICENESS = 10  # pages and predictions go first
 DIED_TOO_OFTEN = "This was tried {} times and its worker died each time. Try it in smaller parts."
+GONE = "Job %s (%s) was deleted or taken over while at work on it."
 
 WORK: dict[str, Callable[[queue.Claim, Callable[[], bool]], None]] = {
     "import": imports.work_through,
@@ -119,7 +121,7 @@ def _sweep(shift: Shift) -> None:
         try:
             leftovers.sweep_when_due()
         except (OperationalError, OSError) as error:
-            _tell(f"Sweeping failed ({error}); it is tried again later.")
+            logger.warning("Sweeping failed (%s); it is tried again later.", error)
 
 
 def _try_work(shift: Shift, kinds: tuple[str, ...], job_id: int | None = None) -> bool:
@@ -128,7 +130,7 @@ def _try_work(shift: Shift, kinds: tuple[str, ...], job_id: int | None = None) -
         try:
             return work_once(shift, kinds, job_id)
         except OperationalError as error:
-            _tell(f"The database does not answer ({error.orig}); trying again.")
+            logger.warning("The database does not answer (%s); trying again.", error.orig)
             return False
 
 
@@ -153,15 +155,15 @@ def _do(shift: Shift, claim: queue.Claim) -> None:
         return WORK[claim.kind](claim, shift.ending.is_set)
     except queue.ClaimLost as lost:
         db.session.rollback()
-        return _tell(str(lost))
+        return logger.warning("%s", lost)
     except OperationalError:
         db.session.rollback()
         raise
     except Exception as error:
         db.session.rollback()
         if not queue.is_held(claim):  # what it worked on was deleted under its hands
-            return _tell(f"Job {claim.job_id} ({claim.kind}) was deleted or taken over while at work on it.")
-        traceback.print_exc()
+            return logger.warning(GONE, claim.job_id, claim.kind)
+        logger.exception("Job %s (%s) failed.", claim.job_id, claim.kind)
         return _fail(claim, f"An unexpected error: {error}. The worker's log has the details.")
 
 
@@ -187,8 +189,4 @@ def _renew(claim: queue.Claim) -> None:
     try:
         queue.heartbeat(claim)
     except OperationalError as error:
-        _tell(f"A lease could not be renewed ({error.orig}).")
-
-
-def _tell(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
+        logger.warning("A lease could not be renewed (%s).", error.orig)

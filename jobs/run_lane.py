@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +15,8 @@ from sqlalchemy.exc import OperationalError
 from jobs import memory, queue, runs, trainers, training
 from jobs.embedding import request_embedding
 from models import Run, db
+
+logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.1  # between two looks at the run folder
 REPORT_SECONDS = 0.5  # between two reports to the job
@@ -125,7 +127,7 @@ def _report_if_possible(claim: queue.Claim, run_id: int, folder: Path) -> None:
         _report(claim, run_id, folder)
     except OperationalError as error:
         db.session.rollback()
-        print(f"Progress was not written ({error.orig}).", file=sys.stderr, flush=True)
+        logger.warning("Progress was not written (%s).", error.orig)
 
 
 def _report(claim: queue.Claim, run_id: int, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -11,6 +12,8 @@ import threading
 from collections.abc import Callable
 
 from jobs import lifeline, trainers
+
+logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2
 RESTART_SECONDS = 1.0
@@ -32,7 +35,7 @@ def run_web(serve: Callable[[], None], with_worker: bool, ending: threading.Even
     worker = start_worker() if with_worker else None
     while not ending.wait(LOOK_SECONDS) and web.is_alive():
         if worker is not None and worker.poll() is not None:
-            print("The worker ended unexpectedly; starting it anew.", file=sys.stderr, flush=True)
+            logger.warning("The worker ended unexpectedly; starting it anew.")
             ending.wait(RESTART_SECONDS)
             worker = start_worker()
     has_died = not ending.is_set()

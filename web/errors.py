@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, SecurityErro
 from werkzeug.wrappers import Response as AnyResponse
 
 from web.access import is_api_request
+from web.request_ids import route
 from web.transactions import start_reading
 
 logger = logging.getLogger(__name__)
@@ -153,5 +154,5 @@ def _answer_bad_text(error: UnicodeEncodeError) -> AnyResponse:
 def _answer_unexpected(error: Exception) -> AnyResponse:
     if current_app.testing:
         raise error
-    logger.exception("%s %s failed", request.method, request.path, exc_info=error)
+    logger.error("%s %s failed", request.method, route(), exc_info=error)
     return _answer(InternalServerError(original_exception=error))

@@ -12,8 +12,9 @@ from serving.warmup import warm_up
 
 try:
     from gunicorn.app.base import BaseApplication
+    from gunicorn.glogging import Logger as BaseLogger
 except ImportError:  # Windows
-    BaseApplication = object
+    BaseApplication = BaseLogger = object
     import waitress
 
 BACKLOG = 256
@@ -44,6 +45,17 @@ def describe_address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{name}:{port}"
+
+
+class GunicornLogger(BaseLogger):
+    """gunicorn's messages, as lines like all others."""
+
+    def setup(self, cfg: Any) -> None:
+        """Take the handlers away that gunicorn has just set up (it asks)."""
+        super().setup(cfg)
+        for handler in tuple(self.error_log.handlers):
+            self.error_log.removeHandler(handler)
+        self.error_log.propagate = True
 
 
 class Gunicorn(BaseApplication):
@@ -80,6 +92,7 @@ def serve(app: Flask, listener: socket.socket, processes: int, threads: int) -> 
         "control_socket_disable": True,
         "post_worker_init": lambda worker: _warm_up(app),
         "loglevel": "warning",
+        "logger_class": GunicornLogger,
     }
     Gunicorn(app, options).run()
 
