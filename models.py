@@ -29,6 +29,7 @@ TASKS = ("single-label", "multi-label")
 SPLITS = ("train", "validation", "test")
 STATES = ("queued", "running", "finished", "failed", "cancelled", "interrupted")
 SCOPES = ("read", "write", "train", "predict", "admin")
+GRANTS = ("authorization_code", "client_credentials", "refresh_token", "password")  # as RFC 6749 names them
 OUTCOMES = ("added", "skipped", "refused")
 
 
@@ -137,8 +138,86 @@ class FailedLogin(db.Model):
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
 
+class Client(db.Model):
+    """A program that people may let in by OAuth2, made by one of them. Without a secret it is public."""
+
+    __tablename__ = "clients"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(40), unique=True)  # OAuth2's client_id
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    secret_hash: Mapped[str | None] = mapped_column(String(64))  # SHA-256
+    redirect_uris: Mapped[list] = mapped_column(default=list)
+    grants: Mapped[list] = mapped_column(default=list)
+    scopes: Mapped[list] = mapped_column(default=list)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    user: Mapped[User] = relationship()
+
+    def check_grant_type(self, grant: str) -> bool:
+        """Whether the client may use this grant (Authlib asks)."""
+        return grant in self.grants
+
+
+class Consent(db.Model):
+    """That a user let a client in, once. All it was given since hangs on this row and goes with it."""
+
+    __tablename__ = "consents"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    client: Mapped[Client] = relationship()
+    user: Mapped[User] = relationship()
+
+
+class AuthorizationCode(db.Model):
+    """What a client changes for tokens, once. Only its SHA-256 is stored."""
+
+    __tablename__ = "authorization_codes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    consent_id: Mapped[int] = mapped_column(ForeignKey("consents.id", ondelete="CASCADE"), index=True)
+    code_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    redirect_uri: Mapped[str] = mapped_column(Text)
+    scopes: Mapped[list] = mapped_column(default=list)
+    code_challenge: Mapped[str] = mapped_column(String(43))  # of PKCE, always S256
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    consent: Mapped[Consent] = relationship()
+    code_challenge_method = "S256"
+
+    def get_redirect_uri(self) -> str:
+        """Where the code was sent (Authlib asks)."""
+        return self.redirect_uri
+
+    def get_scope(self) -> str:
+        """The scopes agreed to, with spaces between (Authlib asks)."""
+        return " ".join(self.scopes)
+
+
+class RefreshToken(db.Model):
+    """What a client changes for new tokens, once. Only its SHA-256 is stored."""
+
+    __tablename__ = "refresh_tokens"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    consent_id: Mapped[int] = mapped_column(ForeignKey("consents.id", ondelete="CASCADE"), index=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list] = mapped_column(default=list)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    consent: Mapped[Consent] = relationship()
+
+    def check_client(self, client: Client) -> bool:
+        """Whether it was given to this client (Authlib asks)."""
+        return self.consent.client_id == client.id
+
+    def get_scope(self) -> str:
+        """The scopes agreed to, with spaces between (Authlib asks)."""
+        return " ".join(self.scopes)
+
+
 class Token(db.Model):
-    """A personal API token. Only its SHA-256 is stored."""
+    """A token of the API: personal, or the access token of a client. Only its SHA-256 is stored."""
 
     __tablename__ = "tokens"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -150,7 +229,15 @@ class Token(db.Model):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    # Of an access token: whose it is, and by whose consent (none where a client acts for who made it).
+    client_id: Mapped[int | None] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"), index=True)
+    consent_id: Mapped[int | None] = mapped_column(ForeignKey("consents.id", ondelete="CASCADE"), index=True)
     user: Mapped[User] = relationship()
+    client: Mapped[Client | None] = relationship()
+
+    def check_client(self, client: Client) -> bool:
+        """Whether it was given to this client (Authlib asks)."""
+        return self.client_id == client.id
 
 
 class Dataset(db.Model):

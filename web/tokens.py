@@ -1,4 +1,4 @@
-"""Personal API tokens: `pgh_`, 30 random characters and 6 of their CRC32. Only the SHA-256 is stored."""
+"""Tokens of the API: `pgh_`, 30 random characters and 6 of their CRC32. Only the SHA-256 is stored."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import joinedload
 
-from models import SCOPES, Token, User, db, now
+from models import SCOPES, Client, Token, User, db, now
 
 PREFIX = "pgh_"
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 RANDOM_LENGTH = 30  # 178 bits
 CHECK_LENGTH = 6
 # Built once: every call of the API asks it.
-_BY_HASH = select(Token).where(Token.token_hash == bindparam("token_hash")).options(joinedload(Token.user))
+_BY_HASH = (
+    select(Token)
+    .where(Token.token_hash == bindparam("token_hash"))
+    .options(joinedload(Token.user), joinedload(Token.client).joinedload(Client.user))
+)
 USE_INTERVAL = timedelta(minutes=1)  # "last used" is written at most this often
 
 
 def make_token(
     user: User, name: str, scopes: list[str], expires_at: datetime | None = None
 ) -> tuple[Token, str]:
-    """Add a token to the session and return it with its text, which nobody can show again.
+    """Add a personal token to the session and return it with its text, which nobody can show again.
 
     Args:
         scopes: some of SCOPES; "admin" only for an administrator.
@@ -37,20 +41,30 @@ def make_token(
     allowed = [scope for scope in SCOPES if scope != "admin" or user.is_admin]
     if not scopes or not set(scopes) <= set(allowed):
         raise ValueError(f"Choose at least one scope of: {', '.join(allowed)}.")
-    text = _generate()
-    token = Token(user=user, name=name, token_hash=_digest(text), scopes=list(scopes), expires_at=expires_at)
+    text = generate()
+    token = Token(user=user, name=name, token_hash=digest(text), scopes=list(scopes), expires_at=expires_at)
     db.session.add(token)
     return token, text
 
 
 def find_token(text: str) -> Token | None:
-    """Return the token of this text if it is known, not revoked, not expired and its user enabled."""
+    """Return the token of this text, unless it is unknown, revoked, expired, or its user is disabled.
+
+    A client's access token stops too when whoever made the client is disabled.
+    """
     if not is_well_formed(text):
         return None
-    token = db.session.scalar(_BY_HASH, {"token_hash": _digest(text)})
+    token = db.session.scalar(_BY_HASH, {"token_hash": digest(text)})
     if token is None or token.revoked_at or not token.user.is_enabled:
         return None
+    if token.client and not token.client.user.is_enabled:
+        return None
     return None if token.expires_at and token.expires_at <= now() else token
+
+
+def has_scope(token: Token, scope: str) -> bool:
+    """Whether the token may do this now: "admin" counts only while its user is an administrator."""
+    return scope in token.scopes and (scope != "admin" or token.user.is_admin)
 
 
 def is_well_formed(text: str) -> bool:
@@ -63,9 +77,9 @@ def is_well_formed(text: str) -> bool:
 
 
 def list_tokens(user: User) -> list[Token]:
-    """Return the user's tokens that are not revoked, newest first."""
-    mine = select(Token).filter_by(user_id=user.id, revoked_at=None).order_by(Token.id.desc())
-    return list(db.session.scalars(mine))
+    """Return the user's personal tokens that are not revoked, newest first."""
+    mine = select(Token).filter_by(user_id=user.id, revoked_at=None, client_id=None)
+    return list(db.session.scalars(mine.order_by(Token.id.desc())))
 
 
 def is_use_worth_noting(token: Token) -> bool:
@@ -78,7 +92,8 @@ def note_use(token_id: int) -> None:
     db.session.execute(update(Token).filter_by(id=token_id).values(last_used_at=now()))
 
 
-def _generate() -> str:
+def generate() -> str:
+    """Return the text of a new token."""
     body = "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
     return PREFIX + body + _checksum(body)
 
@@ -92,5 +107,6 @@ def _checksum(body: str) -> str:
     return "".join(reversed(digits))
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """Return the SHA-256 by which a secret is stored, as 64 hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()
