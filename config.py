@@ -46,6 +46,9 @@ SETTINGS: dict[str, Setting] = {
     "WEB_THREADS": Setting(8, "Threads of each web process, so that slow uploads do not block pages."),
     "SECRET_KEY": Setting("", "Empty means a random key kept in the instance folder."),
     "TRUSTED_HOSTS": Setting("", "Comma-separated host names that requests may name; empty means any."),
+    "CORS_ORIGINS": Setting(
+        "", "Comma-separated origins whose pages may call the API from a browser, or *; empty means none."
+    ),
     "PROXIES": Setting(0, "How many reverse proxies in front set X-Forwarded-* headers; 0 ignores them."),
     "SECURE_COOKIES": Setting(
         False, "Turn on behind HTTPS: the session cookie is then sent over HTTPS only."

@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Config
 from models import db
-from web import request_ids
+from web import cors, request_ids
 from web.access import get_user, is_static, refuse_strangers
 from web.auth import load_token, note_token_use
 from web.inputs import Request, StorableInteger
@@ -50,6 +50,7 @@ def register(app: Flask) -> None:
         count = settings.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)
     request_ids.register(app)
+    cors.register(app)
     app.before_request(_open_request)
     app.before_request(load_token)
     app.before_request(request_ids.note_user)
