@@ -49,8 +49,14 @@ from learning.uploads import facts, throwaway, uploaded
 from learning.work import Stopped, Work
 from utils import open_atomically
 
-# Each has train(work), and export(work) for what is left to do once the version answers.
-RECIPES = {"quick": quick, "fine-tune": fine_tune, "custom": custom, "uploaded": uploaded}
+RECIPES = {
+    "quick": quick.train,
+    "fine-tune": fine_tune.train,
+    "custom": custom.train,
+    "uploaded": uploaded.train,
+}
+# What some leave to do once the version answers: each returns the proven formats.
+EXPORTS = {"quick": quick.export}
 PREVIEW_SIDE = 160  # pixels of each image
 log = logging.getLogger("training")
 
@@ -240,7 +246,7 @@ def run(folder: Path, resume: bool = False, keep_log: bool = False) -> dict[str,
             work = _work_of(folder)
             if not result or result["state"] != "finished":
                 runs.reopen(folder)
-                RECIPES[work.settings["recipe"]].train(work)
+                RECIPES[work.settings["recipe"]](work)
             return _export(work)
         except Stopped:
             if not runs.is_stop_asked(folder):
@@ -285,18 +291,24 @@ def _work_of(folder: Path) -> Work:
 
 def _export(work: Work) -> dict[str, Any]:
     """Do what the recipe has left for after its first result; the version stands even where that fails."""
-    message, proven = None, []
+    result = runs.read_result(work.folder)
+    if not result["is_exported"]:
+        result |= _try_to_export(work) | {"is_exported": True}
+        runs.write_result(work.folder, result)
+    runs.report(work.folder, "done", 1, 1, proven=result["proven"])
+    return result
+
+
+def _try_to_export(work: Work) -> dict[str, Any]:
+    """Return what the result says of it."""
     try:
-        proven = RECIPES[work.settings["recipe"]].export(work)
+        return {"message": None, "proven": EXPORTS[work.settings["recipe"]](work)}
     except Stopped:
         raise
     except Exception as error:
         log.exception("The whole network could not be exported.")
         message = f"It answers here, but its network could not be exported: {error}"
-    result = runs.read_result(work.folder) | {"message": message, "proven": proven, "is_exported": True}
-    runs.write_result(work.folder, result)
-    runs.report(work.folder, "done", 1, 1, proven=proven)
-    return result
+        return {"message": message, "proven": []}
 
 
 def _is_ending(folder: Path) -> bool:

@@ -7,19 +7,21 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from learning import answers, calibration, evaluation, exports, inputs, networks, own_code, package, tables
+from learning import answers, calibration, evaluation, exports, inputs, networks, own_code
 from learning import custom_fit as fitting
 from learning.calibration import Calibration
 from learning.embeddings import Refusal, as_refusal
+from learning.exports import Measured
 from learning.own_code import CodeRefused
 from learning.tuning.streaming import Squares
-from learning.uploads.wrapping import guess_ending, wrap
+from learning.uploads import wrapping
 from learning.work import Work
-from utils import ImageRefused, write_atomically
+from utils import ImageRefused
 
 SCALING = "0-1"  # what own code is given: pixel values divided by 255
 REPORT_EVERY = 64  # images
@@ -66,11 +68,6 @@ def train(work: Work) -> None:
     shutil.rmtree(work.folder / "checkpoint", ignore_errors=True)
 
 
-def export(work: Work) -> list[str]:
-    """Return the proven formats: everything is exported when the first result is there."""
-    return package.read_spec(work.package)["proven"]
-
-
 def _read(work: Work, items: list[dict], size: int) -> tuple[list[dict], list[dict], Squares]:
     """Try every image; return those that can be read, a line for each other one, and the squares."""
     folder = work.folder / "checkpoint"
@@ -114,32 +111,18 @@ def _learn(work: Work, model: Any, items: list[dict], squares: Squares) -> None:
 
 def _package(work: Work, model: Any, items: list[dict], refused: list[dict], size: int) -> None:
     network = _wrap(work, model, items, size)
-    work.package.mkdir(exist_ok=True)
-    write_atomically(work.package / "model.tflite", _convert(network))
-    fitted, metrics = _measure(work, items, size)
-    spec = exports.write_network_package(
-        work,
-        network,
-        input_size=size,
-        calibration=fitted,
-        metrics=metrics,
-        items=items,
-    )
-    work.settle(spec, len(items), refused)
-    if metrics["test"]:
-        work.show(tables.write(work.settings["dataset"], metrics, str(work.package)))
+    file = exports.write_network(work.package, _convert(network))
+    fitted, metrics = _measure(work, file, items, size)
+    exports.publish(work, network, Measured(items, refused, fitted, metrics), size)
 
 
 def _wrap(work: Work, model: Any, items: list[dict], size: int) -> Any:
     """Return the network with our entrance (0 to 255, RGB) and logits for a way out."""
-    task, labels = work.settings["task"], len(work.labels)
-    chosen = {"size": size, "scaling": SCALING, "labels": labels, "task": task}
+    chosen = {"size": size, "scaling": SCALING, "task": work.settings["task"]}
     ending = fitting.find_ending(model)
     if ending is None:
-        plain = wrap(model, **chosen, ending="logits")
-        squares = inputs.read_squares(inputs.choose_golden(items), size).astype(np.float32)
-        ending = guess_ending(np.asarray(plain([squares], training=False)))
-    return wrap(model, **chosen, ending=ending)
+        ending = wrapping.ask_ending(model, inputs.read_squares(inputs.choose_golden(items), size), **chosen)
+    return wrapping.wrap(model, **chosen, ending=ending, labels=len(work.labels))
 
 
 def _convert(network: Any) -> bytes:
@@ -162,14 +145,12 @@ def _why(error: Exception) -> str:
     return (telling[0] if telling else type(error).__name__)[:300]
 
 
-def _measure(work: Work, items: list[dict], size: int) -> tuple[Calibration, dict[str, Any]]:
+def _measure(work: Work, file: Path, items: list[dict], size: int) -> tuple[Calibration, dict[str, Any]]:
     """Ask the network file about validation and test items, write evaluation.json, return the figures."""
     parts = _parts(items)
     asked = [items[index] for index in (*parts.validation, *parts.test)]
     work.report("evaluating", 0, len(asked))
-    logits, _ = answers.ask_all(
-        work.package / "model.tflite", asked, size, lambda done: work.report("evaluating", done, len(asked))
-    )
+    logits, _ = answers.ask_all(file, asked, size, lambda done: work.report("evaluating", done, len(asked)))
     task, held = work.settings["task"], len(parts.validation)
     targets = inputs.make_targets(work.labels, asked, task)
     fitted = calibration.fit(logits[:held], targets[:held], task)

@@ -6,13 +6,14 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from learning import backbones, cards, inputs, networks, proof
+from learning import backbones, cards, inputs, networks, proof, tables
 from learning.backbones import PreparedBackbone
 from learning.calibration import Calibration
 from learning.heads import Head
@@ -32,6 +33,23 @@ PIXEL_PATH = (
 
 class NotProven(RuntimeError):
     """The network's file doesn't answer as the network did; the message says so."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was found of a whole network, for its package and its run.
+
+    Attributes:
+        items: the manifest's lines that were used and can be read.
+        refused: name, code and message of what could not be used.
+        calibration: of its logits.
+        metrics: what `evaluation.summarise` gives.
+    """
+
+    items: list[dict[str, Any]]
+    refused: list[dict[str, str]]
+    calibration: Calibration
+    metrics: dict[str, Any]
 
 
 def describe(
@@ -139,15 +157,25 @@ def export_networks(
     return proven
 
 
+def publish(work: Work, network: Any, measured: Measured, size: int, backbone: str | None = None) -> None:
+    """Write a whole network's package, then the run's result and its table: from here on the version answers.
+
+    Arguments and errors are those of `write_network_package`.
+    """
+    spec = write_network_package(work, network, measured, size, backbone)
+    work.settle(spec, len(measured.items), measured.refused, is_exported=True)
+    work.show(tables.write(work.settings["dataset"], measured.metrics, str(work.package)))
+
+
+def write_network(folder: Path, content: bytes) -> Path:
+    """Put a LiteRT file into a package in the making, to be measured and then proven; return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / NETWORK_FILE, content)
+    return folder / NETWORK_FILE
+
+
 def write_network_package(
-    work: Work,
-    network: Any,
-    *,
-    input_size: int,
-    calibration: Calibration,
-    metrics: dict[str, Any],
-    items: list[dict[str, Any]],
-    backbone: str | None = None,
+    work: Work, network: Any, measured: Measured, size: int, backbone: str | None = None
 ) -> dict[str, Any]:
     """Write a package that answers with a whole network, and prove it (imports TensorFlow).
 
@@ -156,9 +184,8 @@ def write_network_package(
     package.json is written last, so that a package cut off in the middle is none.
 
     Args:
-        network: a Keras model from float32 (batch, input_size, input_size, 3), RGB of 0 to 255, to logits.
-        metrics: what `evaluation.summarise` gives.
-        items: the manifest's lines that were used and can be read.
+        network: a Keras model from float32 (batch, size, size, 3), RGB of 0 to 255, to logits.
+        size: of the square, in pixels.
         backbone: what it began from, for people; None where it began from nothing we know.
 
     Returns:
@@ -168,30 +195,39 @@ def write_network_package(
         NotProven: LiteRT cannot run the network, or answers otherwise than Keras does.
         Stopped: an end was asked for.
     """
-    spec = {
-        **_describe(work.settings["dataset"], work.labels, input_size, metrics),
-        "answers_with": NETWORK,
-        "backbone": {"name": backbone} if backbone else None,
-        **calibration.to_spec(),
-        **work.describe(items),
-    }
     folder = work.package
     folder.mkdir(parents=True, exist_ok=True)
     work.report("exporting", 0, STEPS)
-    squares = inputs.read_squares(inputs.choose_golden(items), input_size)
-    proof.write_golden(folder, squares, calibration.probabilities(_ask(network, squares)))
+    squares = inputs.read_squares(inputs.choose_golden(measured.items), size)
+    proof.write_golden(folder, squares, measured.calibration.probabilities(_ask(network, squares)))
     work.report("exporting", 1, STEPS)
     if not (folder / NETWORK_FILE).exists():
-        write_atomically(folder / NETWORK_FILE, networks.convert(network))
+        write_network(folder, networks.convert(network))
     work.report("exporting", 2, STEPS)
     networks.save_keras(network, folder / "model.keras")
     work.report("exporting", 3, STEPS)
+    spec = _prove(folder, _describe_network(work, measured, size, backbone))
+    work.report("exporting", STEPS, STEPS)
+    return spec
+
+
+def _describe_network(work: Work, measured: Measured, size: int, backbone: str | None) -> dict[str, Any]:
+    return {
+        **_describe(work.settings["dataset"], work.labels, size, measured.metrics),
+        "answers_with": NETWORK,
+        "backbone": {"name": backbone} if backbone else None,
+        **measured.calibration.to_spec(),
+        **work.describe(measured.items),
+    }
+
+
+def _prove(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
+    """Prove both files; write model card and, last, package.json, and return what it says."""
     spec |= proof.compare(folder, spec)
     if "litert" not in spec["proven"]:
         raise NotProven("The network answers otherwise in LiteRT than in Keras, so it can't be used here.")
     write_atomically(folder / "README.md", cards.write(spec))
     write_spec(folder, spec)
-    work.report("exporting", STEPS, STEPS)
     return spec
 
 

@@ -72,7 +72,7 @@ class Work:
             spec: package.json's content.
             count: of the items that were used.
             refused: name, code and message of those that could not be read.
-            is_exported: whether nothing is left for `export` to do.
+            is_exported: whether nothing is left to export.
         """
         result = {
             "state": "finished",

@@ -219,9 +219,7 @@ def test_a_whole_network_is_packaged_proven_and_answers_as_keras_did(work, tmp_p
     wanted = fitted.probabilities(np.asarray(network(squares.astype(np.float32))))
     block = evaluation.measure("multi-label", wanted, targets, work.labels, fitted.thresholds)
     metrics = evaluation.summarise("multi-label", validation=block)
-    spec = exports.write_network_package(
-        work, network, input_size=32, calibration=fitted, metrics=metrics, items=items
-    )
+    spec = exports.write_network_package(work, network, exports.Measured(items, [], fitted, metrics), 32)
     assert spec["proven"] == ["litert", "keras"]
     loaded = package.load_package(work.package)
     assert loaded.answers_with == "network" and loaded.backbone is None
@@ -248,7 +246,7 @@ def test_a_network_file_that_answers_otherwise_makes_no_package(work):
     plain = calibration.Calibration("multi-label", 1.0, (1.0, 1.0), (0.0, 0.0), (0.5, 0.5))
     with pytest.raises(exports.NotProven):
         exports.write_network_package(
-            work, network, input_size=32, calibration=plain, metrics={}, items=list(work.read_items())
+            work, network, exports.Measured(list(work.read_items()), [], plain, {}), 32
         )
     with pytest.raises(package.PackageDamaged):
         package.load_package(work.package)

@@ -11,7 +11,6 @@ import logging
 import shutil
 
 from learning import gathering, networks
-from learning.package import load_package
 from learning.tuning import data, epochs, finishing, keeping, learner, sides, starting
 from learning.tuning.keeping import Keeper
 from learning.work import Work
@@ -44,11 +43,6 @@ def train(work: Work) -> None:
     epochs.run(work, taught, laid_out, keeper)
     finishing.finish(work, gathered, laid_out, keeper.state)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def export(work: Work) -> list[str]:
-    """Nothing is left to do after the first result; return the proven formats."""
-    return load_package(work.package).proven
 
 
 def _describe(keeper: Keeper) -> str:

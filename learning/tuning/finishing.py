@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from learning import backbones, calibration, evaluation, exports, heads, inputs, networks, tables
+from learning import backbones, calibration, evaluation, exports, heads, inputs, networks
 from learning.calibration import Calibration
+from learning.exports import Measured
 from learning.gathering import Gathered
 from learning.tuning import starting
 from learning.tuning.data import Data
@@ -64,19 +65,10 @@ def finish(work: Work, gathered: Gathered, data: Data, state: State) -> None:
     tested = _embed(embedder, data, data.test) @ choice.head[0] + choice.head[1]
     metrics = _write_evaluation(work, gathered, data, choice, choice.calibration.probabilities(tested))
     shutil.rmtree(work.package, ignore_errors=True)  # of an earlier try
-    spec = exports.write_network_package(
-        work,
-        network,
-        input_size=data.full.size,
-        calibration=choice.calibration,
-        metrics=metrics,
-        items=gathered.items,
-        backbone=work.settings["backbone"],
-    )
     for name in MATRICES:
         (work.folder / name).unlink(missing_ok=True)
-    work.settle(spec, len(gathered.items), gathered.refused, is_exported=True)
-    work.show(tables.write(work.settings["dataset"], metrics, str(work.package)))
+    measured = Measured(gathered.items, gathered.refused, choice.calibration, metrics)
+    exports.publish(work, network, measured, data.full.size, work.settings["backbone"])
 
 
 def _rebuild(work: Work, knows: bool, side: int) -> tuple[Any, Any]:

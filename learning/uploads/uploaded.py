@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from learning import answers, calibration, evaluation, exports, inputs, networks, package, tables
-from learning.calibration import Calibration
+from learning import answers, calibration, evaluation, exports, inputs, networks
+from learning.exports import Measured
 from learning.uploads import facts, probe, wrapping
 from learning.uploads.facts import Facts
 from learning.work import Work
@@ -55,25 +55,9 @@ def train(work: Work) -> None:
     found = read_facts(work.folder)
     size = found.size or work.settings["input_size"]
     network = _wrap(work, found, items, size)
-    work.package.mkdir(exist_ok=True)
-    write_atomically(work.package / "model.tflite", networks.convert(network))
-    measured, refused, fitted, metrics = _measure(work, items, size)
-    spec = exports.write_network_package(
-        work,
-        network,
-        input_size=size,
-        calibration=fitted,
-        metrics=metrics,
-        items=measured,
-        backbone=f"{found.sent_name} (uploaded)",
-    )
-    work.settle(spec, len(measured), strangers + refused)
-    work.show(tables.write(work.settings["dataset"], metrics, str(work.package)))
-
-
-def export(work: Work) -> list[str]:
-    """Return the proven formats: everything is exported when the first result is there."""
-    return package.read_spec(work.package)["proven"]
+    file = exports.write_network(work.package, networks.convert(network))
+    measured = _measure(work, file, items, strangers, size)
+    exports.publish(work, network, measured, size, f"{found.sent_name} (uploaded)")
 
 
 def _set_strangers_aside(work: Work) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
@@ -94,26 +78,24 @@ def _set_strangers_aside(work: Work) -> tuple[list[dict[str, Any]], list[dict[st
 
 def _wrap(work: Work, found: Facts, items: list[dict[str, Any]], size: int) -> Any:
     model = probe.load(work.folder / found.file)
-    outputs = int(model.outputs[0].shape[-1])
-    facts.check_outputs(work.labels, outputs)
+    facts.check_outputs(work.labels, int(model.outputs[0].shape[-1]))
     chosen = {"size": size, "scaling": work.settings["scaling"], "task": work.settings["task"]}
     ending = found.ending
     if ending == "logits":
         squares = inputs.read_squares(inputs.choose_golden(items), size)
-        plain = wrapping.wrap(model, **chosen, ending="logits", labels=outputs)
-        ending = wrapping.guess_ending(np.asarray(plain([squares.astype(np.float32)], training=False)))
+        ending = wrapping.ask_ending(model, squares, **chosen)
     return wrapping.wrap(model, **chosen, ending=ending, labels=len(work.labels))
 
 
 def _measure(
-    work: Work, items: list[dict[str, Any]], size: int
-) -> tuple[list[dict[str, Any]], list[dict[str, str]], Calibration, dict[str, Any]]:
-    """Ask the network; return the items it was measured on, the refused, the calibration and the metrics."""
+    work: Work, file: Path, items: list[dict[str, Any]], strangers: list[dict[str, str]], size: int
+) -> Measured:
+    """Ask the network's file about validation and test items, and write evaluation.json."""
     splits = Counter(item["split"] for item in items)
     asked = [item for item in items if item["split"] != "train" or not splits["test"]]
     work.report("evaluating", 0, len(asked))
     logits, refusals = answers.ask_all(
-        work.package / "model.tflite",
+        file,
         asked,
         size,
         lambda done: work.report("evaluating", done, len(asked)),
@@ -131,4 +113,4 @@ def _measure(
     test = evaluation.measure(task, probabilities, targets[is_test], labels, fitted.thresholds or None)
     path, by = work.folder / "evaluation.json", ["test"] * len(measured)
     evaluation.write(path, labels, measured, by, probabilities, test)
-    return measured, refused, fitted, evaluation.summarise(task, test=test)
+    return Measured(measured, strangers + refused, fitted, evaluation.summarise(task, test=test))

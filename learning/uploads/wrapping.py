@@ -83,6 +83,17 @@ def _as_logits(answer, ending: str, labels: int, task: str):
     return ops.log(certain)
 
 
+def ask_ending(network: KerasModel, squares: np.ndarray, *, size: int, scaling: str, task: str) -> str:
+    """Tell what a network's answers are, softmax, sigmoid or logits, by asking it about some images.
+
+    Args:
+        squares: uint8 (images, size, size, 3). The others are as `wrap` has them.
+    """
+    as_they_are = {"ending": "logits", "labels": 1}
+    plain = wrap(network, size=size, scaling=scaling, task=task, **as_they_are)
+    return guess_ending(np.asarray(plain([squares.astype(np.float32)], training=False)))
+
+
 def guess_ending(answers: np.ndarray) -> str:
     """Tell what a network's answers, float (images, outputs), are where its file doesn't say."""
     if answers.min() < 0 or answers.max() > 1:
