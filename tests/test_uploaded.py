@@ -125,7 +125,7 @@ WRAPPED = """
 import json, sys
 import numpy as np, keras
 from keras.applications.imagenet_utils import preprocess_input
-from learning.uploads.wrapping import wrap
+from learning.uploads.wrapping import ask_ending, wrap
 
 def through(channels, outputs, **more):
     image = keras.Input((8, 8, channels))
@@ -151,6 +151,11 @@ told["one"] = np.asarray(keras.ops.softmax(one([pixels])))[0].tolist()
 told["sigmoid"] = float(1 / (1 + np.exp(-(pixels / 255).mean(axis=(1, 2)).sum())))
 many = through(3, keras.layers.Activation("sigmoid"), scaling="0-1", ending="sigmoid", task="multi-label")
 told["logits"] = float(np.abs(np.asarray(many([pixels])) - (pixels / 255).mean(axis=(1, 2))).max())
+image = keras.Input((8, 8, 3))
+means = keras.layers.GlobalAveragePooling2D()(image)
+asked = {"squares": pixels.astype("uint8"), "size": 8, "scaling": "0-1", "task": "single-label"}
+endings = (keras.layers.Softmax(), keras.layers.Activation("sigmoid"), keras.layers.Rescaling(9))
+told["asked"] = [ask_ending(keras.Model(image, ending(means)), **asked) for ending in endings]
 print(json.dumps(told))
 """
 
@@ -172,6 +177,10 @@ def test_probabilities_become_logits_that_give_them_back(wrapped):
     assert np.allclose(wrapped["softmax"], wrapped["means"], atol=1e-6)
     assert np.allclose(wrapped["one"], [1 - wrapped["sigmoid"], wrapped["sigmoid"]], atol=1e-6)
     assert wrapped["logits"] < 1e-5
+
+
+def test_a_network_is_asked_what_its_answers_are(wrapped):
+    assert wrapped["asked"] == ["softmax", "sigmoid", "logits"]
 
 
 @pytest.mark.parametrize(
