@@ -80,6 +80,10 @@ SETTINGS: dict[str, Setting] = {
     "MODEL_UPLOADS": Setting(
         "sandbox", "sandbox: only where a sandbox looks at uploaded models; always: without one too; never."
     ),
+    "WEBHOOK_PRIVATE": Setting(
+        False,
+        "Lets webhooks call private addresses: owners of datasets reach what only this server can reach.",
+    ),
     # Rates (a minute)
     "LOGIN_RATE": Setting(
         5, "Failed logins a minute for an account and an address, counted in the database."
@@ -93,6 +97,7 @@ SETTINGS: dict[str, Setting] = {
     "DELETED_DAYS": Setting(7, "Deleted images can be brought back for this many days."),
     "TOKEN_DAYS": Setting(90, "A personal token expires after this many days unless chosen otherwise."),
     "SETUP_LINK_HOURS": Setting(24, "A set-up or invitation link works once and for this long."),
+    "WEBHOOK_DAYS": Setting(30, "What was sent to webhooks is swept from their logs after this many days."),
     # Work
     "WORKER_LEASE_SECONDS": Setting(
         60, "A worker silent for this long is taken for dead and its job retried."

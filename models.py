@@ -31,6 +31,7 @@ STATES = ("queued", "running", "finished", "failed", "cancelled", "interrupted")
 SCOPES = ("read", "write", "train", "predict", "admin")
 GRANTS = ("authorization_code", "client_credentials", "refresh_token", "password")  # as RFC 6749 names them
 OUTCOMES = ("added", "skipped", "refused")
+EVENTS = ("run.finished", "import.finished")  # what a webhook may be told of
 
 
 def now() -> datetime:
@@ -455,6 +456,53 @@ class Prediction(db.Model):
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
     dataset: Mapped[Dataset] = relationship()
     version: Mapped[Version] = relationship()
+
+
+class Webhook(db.Model):
+    """An address that is told when runs or imports of a dataset have ended."""
+
+    __tablename__ = "webhooks"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))  # who made it
+    address: Mapped[str] = mapped_column(Text)
+    secret: Mapped[str] = mapped_column(String(100))  # whsec_…: what is sent is signed with it
+    old_secret: Mapped[str | None] = mapped_column(String(100))  # signs too until
+    old_secret_until: Mapped[datetime | None]
+    events: Mapped[list] = mapped_column(default=list)  # some of EVENTS
+    is_enabled: Mapped[bool] = mapped_column(default=True)
+    trouble: Mapped[str | None] = mapped_column(String(300))  # why it was switched off, where nobody did it
+    failed_in_row: Mapped[int] = mapped_column(default=0)  # deliveries given up since one arrived
+    tried_at: Mapped[datetime | None]  # who was served longest ago comes first
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    dataset: Mapped[Dataset] = relationship()
+    user: Mapped[User | None] = relationship()
+
+
+class WebhookDelivery(db.Model):
+    """One event on its way to one webhook. `state` is waiting, sending, delivered or failed."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        Index("ix_webhook_deliveries_due", "state", "next_attempt_at"),
+        Index("ix_webhook_deliveries_page", "webhook_id", "id"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    webhook_id: Mapped[int] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    public_id: Mapped[str] = mapped_column(String(40), unique=True)  # msg_…, the same at every try
+    event: Mapped[str] = mapped_column(String(30))
+    body: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(10), default="waiting")
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(default=now)
+    # Until when it is being sent; `fence` grows with every claim so that a late sender's word is not taken.
+    lease_until: Mapped[datetime | None]
+    fence: Mapped[int] = mapped_column(default=0)
+    last_status: Mapped[int | None]
+    last_message: Mapped[str | None] = mapped_column(Text)  # what was answered, or why nothing was
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    finished_at: Mapped[datetime | None]
+    webhook: Mapped[Webhook] = relationship()
 
 
 for table in db.metadata.tables.values():

@@ -1,5 +1,7 @@
 """The worker on this machine: a lane for imports and embeddings, one for samples, RUN_LANES lanes for runs.
 
+Beside them threads of their own send what webhooks are told, so that no slow receiver keeps a job waiting.
+
 It may be killed at any moment without harm. Asked to end (SIGTERM), it ends its trainer, gives its jobs back
 to the queue and leaves; no trainer outlives it.
 """
@@ -19,7 +21,7 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from config import Config
-from jobs import embedding, imports, leftovers, previews, queue, run_lane
+from jobs import deliveries, embedding, imports, leftovers, previews, queue, run_lane
 from models import Job, db
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS = 0.3  # between two looks at an empty queue
 # A long run keeps no image waiting, and a long import nobody who looks at samples.
 QUICK_KINDS, SAMPLE_KINDS, RUN_KINDS = ("import", "embed"), ("preview",), ("run",)
+SENDERS = 4  # threads that send to webhooks: a slow receiver occupies one of them
 NICENESS = 10  # pages and predictions go first
 DIED_TOO_OFTEN = "This was tried {} times and its worker died each time. Try it in smaller parts."
 GONE = "Job %s (%s) was deleted or taken over while at work on it."
@@ -55,6 +58,7 @@ def work(app: Flask, ending: threading.Event) -> None:
     lanes = list_lanes(app.config["PIGEONHOLE"])
     threads = [threading.Thread(target=_work_lane, args=(shift, kinds), name=kinds[0]) for kinds in lanes]
     threads.append(threading.Thread(target=_beat, args=(shift,), name="heartbeat", daemon=True))
+    threads += [threading.Thread(target=deliveries.work, args=(app, ending)) for _ in range(SENDERS)]
     for thread in threads:
         thread.start()
     while not ending.wait(1.0):

@@ -15,6 +15,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
 
+from jobs import events
 from models import Dataset, Job, User, db, now
 
 ENDS = ("finished", "failed", "cancelled", "interrupted")
@@ -143,11 +144,14 @@ def report(claim: Claim, phase: str | None = None, done: int | None = None, tota
 def settle(claim: Claim, state: str, message: str | None = None) -> None:
     """End the job in `state`, one of `ENDS`, with the reason for a person where there is one.
 
+    Webhooks are told of what stands in the rows now, so all else that the end brings comes first.
+
     Raises:
         ClaimLost: it is no longer ours. Roll back.
     """
     if not _write(claim, state=state, message=message, finished_at=now(), lease_until=None):
         raise ClaimLost(f"Job {claim.job_id} was taken over by another worker.")
+    events.announce(claim.job_id)
 
 
 def put_back(claim: Claim) -> None:
@@ -162,7 +166,9 @@ def ask_to_stop(job: Job) -> None:
         .where(Job.id == job.id, Job.state == "queued")
         .values(state="cancelled", finished_at=now())
     )
-    if not cancelled.rowcount:
+    if cancelled.rowcount:
+        events.announce(job.id)
+    else:
         db.session.execute(
             update(Job).where(Job.id == job.id, Job.state == "running").values(is_stop_asked=True)
         )

@@ -174,8 +174,10 @@ def _how_it_ended(
 
 
 def _settle(claim: queue.Claim, run_id: int, state: str, message: str | None) -> None:
+    if not queue.is_held(claim):  # the run may be deleted by now
+        raise queue.ClaimLost(f"Job {claim.job_id} was deleted or taken over by another worker.")
     run = db.session.get(Run, run_id)
-    queue.settle(claim, state, message)  # first: the run may be deleted by now
     training.settle_run(run)
+    queue.settle(claim, state, message)  # webhooks are told of the version too
     request_embedding(run.dataset)  # of what came in meanwhile
     db.session.commit()
