@@ -47,7 +47,7 @@ def train(work: Work) -> None:
         Stopped: an end was asked for.
     """
     items = list(work.read_items())
-    inputs.check_enough(work.labels, items)
+    inputs.check_enough(work.labels, items, work.settings["task"])
     work.report("checking")
     own_code.parse(work.settings["code"])
     networks.load_tensorflow_quietly()
@@ -79,7 +79,8 @@ def _read(work: Work, items: list[dict], size: int) -> tuple[list[dict], list[di
             if done % REPORT_EVERY == 0:
                 work.report("reading", done, len(items))
     kept, refused = inputs.set_refused_aside(items, refusals)
-    inputs.check_enough(work.labels, [item for item in kept if item["split"] == "train"])
+    learnt = [item for item in kept if item["split"] == "train"]
+    inputs.check_enough(work.labels, learnt, work.settings["task"])
     return kept, refused, Squares(kept, size, folder) if refused else squares
 
 

@@ -12,8 +12,10 @@ from hashlib import sha256
 import pytest
 
 from jobs import local, runs, sandbox, training
-from learning import options, own_code
+from learning import custom, options, own_code
+from learning.inputs import NotEnough
 from learning.package import load_package
+from learning.work import Stopped, Work
 from models import db
 from tests.teaching import teach
 from tests.trained import COLOURS, make_images
@@ -98,6 +100,34 @@ def test_lines_of_model_add_run_too_in_greyscale_with_a_loss_of_choice(train):
     code = "model.add(Conv2D(4, 3, activation='relu'))\nmodel.add(MaxPooling2D())\nmodel.add(Flatten())\n"
     run = train(code, colour="greyscale", loss="focal")
     assert run.job.state == "finished", training.log(run)
+
+
+def try_to_begin(folder, task):
+    """Let own code begin with twelve images, half of which have the one label; it stops at its first word."""
+    items = [{"sha256": f"{place}", "labels": ["red"] * (place % 2), "split": "train"} for place in range(12)]
+
+    def stop(*_):
+        raise Stopped("enough")
+
+    custom.train(
+        Work(
+            folder=folder,
+            settings={"task": task},
+            labels=["red"],
+            read_items=lambda: iter(items),
+            report=stop,
+            is_ending=lambda: True,
+            write_result=stop,
+            show=stop,
+        )
+    )
+
+
+def test_one_label_is_too_little_unless_images_may_lack_it(tmp_path):
+    with pytest.raises(NotEnough, match="At least two labels"):
+        try_to_begin(tmp_path, "single-label")
+    with pytest.raises(Stopped):
+        try_to_begin(tmp_path, "multi-label")
 
 
 def test_the_network_is_out_of_reach(train):
