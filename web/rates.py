@@ -1,69 +1,53 @@
-"""How requests are counted: in the memory of this process, without a thread of its own."""
+"""How many requests a minute: who is counted, in which kind, and what every answer says of it."""
 
 from __future__ import annotations
 
+import math
 import time
-from threading import Lock
 
-from limits.storage import Storage
+from flask import Flask, Response, current_app, g, request
+from flask_limiter import Limiter
 
-MAX_KEYS = 100_000  # past this, what has expired is forgotten before anything is added
+from web.access import get_user, is_static
+from web.counters import SharedMemory
+from web.limits import limits_of_request, requests_a_minute
 
 
-class ProcessMemory(Storage):
-    """Counters that expire. (The library's own memory storage starts a thread with nearly every request,
-    which under load costs milliseconds.)
-    """
+def register(app: Flask) -> None:
+    """Refuse with 429 what comes too fast, and say in the headers of each answer how much may still come."""
+    limiter = Limiter(
+        key_func=_who,
+        application_limits=[_rate],
+        application_limits_exempt_when=is_static,
+        storage_uri=f"{SharedMemory.STORAGE_SCHEME[0]}://",
+    )
+    limiter.init_app(app)
+    app.extensions["rates"] = limiter
+    app.after_request(_say_rate)
 
-    STORAGE_SCHEME = ["process"]
 
-    def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, **options: str):
-        super().__init__(uri, wrap_exceptions, **options)
-        self._counters: dict[str, tuple[int, float]] = {}  # key -> (count, when it expires)
-        self._lock = Lock()
+def _rate() -> str:
+    return f"{requests_a_minute(current_app.config['PIGEONHOLE'], get_user() is None)} per minute"
 
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        """What a storage that is out of reach raises; memory never is."""
-        return ValueError
 
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Add `amount` and return the count; the first one decides when it expires (seconds from now)."""
-        with self._lock:
-            self._forget_expired()
-            count, until = self._live(key)
-            count, until = count + amount, until or time.time() + expiry
-            self._counters[key] = (count, until)
-            return count
+def _who() -> str:
+    """Name who is counted, for each kind of request: the token, the signed-in user, else the address."""
+    token, user = g.get("token"), get_user()
+    name = f"user {user.id}" if user else request.remote_addr
+    if token is not None:
+        name = f"{type(token).__name__} {token.id}"
+    return f"{limits_of_request().rate}:{name}"
 
-    def get(self, key: str) -> int:
-        """Return the count, 0 once it has expired."""
-        return self._live(key)[0]
 
-    def get_expiry(self, key: str) -> float:
-        """Return when the counter expires, as seconds since the epoch."""
-        return self._live(key)[1] or time.time()
-
-    def check(self) -> bool:
-        """Whether the storage can be reached."""
-        return True
-
-    def clear(self, key: str) -> None:
-        """Forget one counter."""
-        self._counters.pop(key, None)
-
-    def reset(self) -> int:
-        """Forget every counter; returns how many there were."""
-        count = len(self._counters)
-        self._counters.clear()
-        return count
-
-    def _live(self, key: str) -> tuple[int, float]:
-        count, until = self._counters.get(key, (0, 0.0))
-        return (count, until) if until > time.time() else (0, 0.0)
-
-    def _forget_expired(self) -> None:
-        if len(self._counters) >= MAX_KEYS:
-            moment = time.time()
-            living = {key: kept for key, kept in self._counters.items() if kept[1] > moment}
-            self._counters = living if len(living) < MAX_KEYS // 2 else {}  # never search in vain again
+def _say_rate(response: Response) -> Response:
+    """Tell what remains (X-RateLimit-*), and of a 429 when to come back."""
+    limit = current_app.extensions["rates"].current_limit
+    if limit is None:
+        return response
+    remaining, reset_at = limit.window.remaining, limit.window.reset_time
+    response.headers["X-RateLimit-Limit"] = str(limit.limit.amount)
+    response.headers["X-RateLimit-Remaining"] = str(max(0, remaining))
+    response.headers["X-RateLimit-Reset"] = str(math.ceil(reset_at))
+    if limit.breached:
+        response.headers["Retry-After"] = str(max(1, math.ceil(reset_at - time.time())))
+    return response

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Flask, Response, abort, current_app, request, session
-from flask_limiter import Limiter
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Config
 from models import db
-from web import cors, request_ids
-from web.access import get_user, is_static, refuse_strangers
+from web import cors, rates, request_ids
+from web.access import is_static, refuse_strangers
 from web.auth import load_token, note_token_use
 from web.inputs import Request, StorableInteger
-from web.limits import limits_of_request, requests_a_minute
-from web.rates import ProcessMemory
+from web.limits import limits_of_request
 from web.transactions import start_reading
 
 CONTENT_SECURITY_POLICY = (
@@ -24,6 +22,7 @@ CONTENT_SECURITY_POLICY = (
     "connect-src 'self'; font-src 'self' data:; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'; object-src 'none'"
 )
+FORM_TARGETS = "form-action 'self'"
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -54,13 +53,18 @@ def register(app: Flask) -> None:
     app.before_request(_open_request)
     app.before_request(load_token)
     app.before_request(request_ids.note_user)
-    _make_limiter().init_app(app)
+    rates.register(app)
     app.before_request(refuse_strangers)
     app.before_request(note_token_use)
     app.before_request(_end_reading_before_a_write)
     csrf.init_app(app)
     app.before_request(_receive_body)
     app.after_request(_add_headers)
+
+
+def policy_for_forms(source: str) -> str:
+    """Return the policy of a page whose form is answered with a redirect to `source`, which Chrome checks."""
+    return CONTENT_SECURITY_POLICY.replace(FORM_TARGETS, f"{FORM_TARGETS} {source}")
 
 
 def _flask_settings(settings: Config) -> dict[str, Any]:
@@ -78,26 +82,6 @@ def _flask_settings(settings: Config) -> dict[str, Any]:
         "PERMANENT_SESSION_LIFETIME": settings.session_idle_hours * 3600,
         "WTF_CSRF_TIME_LIMIT": None,  # as long as the session
     }
-
-
-def _make_limiter() -> Limiter:
-    """Count requests in memory: each web process counts for itself, so N of them let N times as many by."""
-    return Limiter(
-        key_func=_who,
-        application_limits=[_rate],
-        application_limits_exempt_when=is_static,
-        headers_enabled=True,
-        storage_uri=f"{ProcessMemory.STORAGE_SCHEME[0]}://",
-    )
-
-
-def _rate() -> str:
-    return f"{requests_a_minute(current_app.config['PIGEONHOLE'], get_user() is None)} per minute"
-
-
-def _who() -> str:
-    user = get_user()
-    return f"{limits_of_request().rate}:{f'user {user.id}' if user else request.remote_addr}"
 
 
 def _open_request() -> None:
