@@ -22,8 +22,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 import config
 from datasets import manifest
 from jobs import runs
@@ -44,10 +42,9 @@ from learning import (
     tables,
 )
 from learning.torch_weights import WeightsRefused
-from learning.tuning import augmentation, fine_tune
+from learning.tuning import augmentation, fine_tune, preview
 from learning.uploads import facts, throwaway, uploaded
 from learning.work import Stopped, Work
-from utils import open_atomically
 
 RECIPES = {
     "quick": quick.train,
@@ -152,11 +149,8 @@ def _preview(run_folder: Path, out: Path) -> int:
         raise WrongUse(f"The recipe “{settings['recipe']}” does not vary its images.")
     chosen = inputs.choose_golden(list(runs.read_items(run_folder)))[: augmentation.GRID]
     networks.load_tensorflow_quietly()
-    squares = inputs.read_squares(chosen, PREVIEW_SIDE)
-    picture = Image.fromarray(augmentation.preview(squares, {"mixup": 0} | settings, settings["seed"]))
     out.mkdir(parents=True, exist_ok=True)
-    with open_atomically(out / "preview.png") as file:
-        picture.save(file, "PNG")
+    preview.draw(inputs.read_squares(chosen, PREVIEW_SIDE), settings, out / "preview.png")
     print(out / "preview.png", flush=True)
     return 0
 
