@@ -155,15 +155,12 @@ def _lay_out(folder: Path, images: Path) -> Iterator[dict[str, Any]]:
 
 
 def _place(item: dict[str, Any], place: Path) -> None:
+    """Link an image to its place, or copy it; where it can't be read, the trainer leaves it out by name."""
     if "archive" not in item and "://" not in item["path"]:
-        try:
+        with suppress(OSError):  # on another disk, or gone, which reading it says better
             return os.link(item["path"], place)
-        except OSError:
-            pass  # on another disk, or gone, which reading it says better
-    try:
+    with suppress(ImageRefused, OSError):
         place.write_bytes(read_image(item))
-    except (ImageRefused, OSError):
-        return None  # the trainer finds nothing there, and leaves it out by name
     return None
 
 
