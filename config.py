@@ -88,6 +88,7 @@ SETTINGS: dict[str, Setting] = {
     "LOGIN_RATE": Setting(
         5, "Failed logins a minute for an account and an address, counted in the database."
     ),
+    "TOKEN_RATE": Setting(10, "Requests a minute of an address for OAuth2 tokens."),
     "PREDICT_RATE_ANONYMOUS": Setting(60, "Predictions a minute for an address without an account."),
     "PREDICT_RATE_TOKEN": Setting(600, "Predictions a minute for a token or a signed-in user."),
     "UPLOAD_RATE": Setting(60, "Upload requests a minute for a user."),
@@ -96,6 +97,8 @@ SETTINGS: dict[str, Setting] = {
     "PREDICTION_DAYS": Setting(30, "Predictions and their images are swept after this many days."),
     "DELETED_DAYS": Setting(7, "Deleted images can be brought back for this many days."),
     "TOKEN_DAYS": Setting(90, "A personal token expires after this many days unless chosen otherwise."),
+    "ACCESS_TOKEN_MINUTES": Setting(60, "An access token of OAuth2 lives this long."),
+    "REFRESH_TOKEN_DAYS": Setting(30, "A program that does not come back for this long must be let in anew."),
     "SETUP_LINK_HOURS": Setting(24, "A set-up or invitation link works once and for this long."),
     "WEBHOOK_DAYS": Setting(30, "What was sent to webhooks is swept from their logs after this many days."),
     # Work

@@ -17,6 +17,7 @@ PUBLIC = {
     "account.accept",
     "health.livez",
     "health.readyz",
+    "oauth_programs.token",
 }
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 

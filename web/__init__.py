@@ -10,6 +10,7 @@ from web.api import frame
 from web.api import predict as api_predict
 from web.api import runs as api_runs
 from web.api import versions as api_versions
+from web.oauth import routes as oauth_routes
 from web.pages import (
     account,
     admin,
@@ -25,6 +26,7 @@ from web.pages import (
     labels,
     lists,
     members,
+    oauth,
     predict,
     runs,
     samples,
@@ -52,6 +54,7 @@ PAGES = (
     health,
     images,
     predict,
+    oauth,
 )
 API = (api_predict, api_runs, api_versions)
 
@@ -66,6 +69,8 @@ def register(app: Flask) -> None:
     formats.register(app)
     for module in PAGES:
         app.register_blueprint(module.blueprint)
+    security.csrf.exempt(oauth_routes.blueprint)
+    app.register_blueprint(oauth_routes.blueprint)
     frame.register(app, tuple(module.blueprint for module in API))
     for module in API:
         security.csrf.exempt(module.blueprint)

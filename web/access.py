@@ -32,11 +32,18 @@ def is_api_request() -> bool:
     return request.path.startswith("/api/")
 
 
+def is_oauth_request() -> bool:
+    """Whether a program asks OAuth2, whose errors have their own shape; the consent page is for people."""
+    return request.path.startswith(("/oauth/", "/o/")) and request.path != "/oauth/authorize"
+
+
 def get_user() -> User | None:
-    """Return the user who asks: by token under /api/, else by session; None for a stranger."""
+    """Return the user who asks: by token under /api/, else by session; None for a stranger or a program."""
     if is_api_request():
         token = g.get("token")
         return token.user if token else None
+    if is_oauth_request():
+        return None
     return current_user._get_current_object() if current_user.is_authenticated else None
 
 

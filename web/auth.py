@@ -184,7 +184,7 @@ def authenticate_token(scope: str) -> Token | Any:
         answer = api_error(401, "unauthorized", _why_unauthorized())
         answer.headers["WWW-Authenticate"] = 'Bearer realm="pigeonhole"'
         return answer
-    if scope not in token.scopes:
+    if not tokens.has_scope(token, scope):
         return api_error(403, "missing_scope", f"This token lacks the scope {scope!r}.")
     return token
 

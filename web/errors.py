@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 
 from flask import Flask, Response, current_app, jsonify, redirect, render_template, request, url_for
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError, ServiceUnavailable
 from werkzeug.wrappers import Response as AnyResponse
 
-from web.access import is_api_request
+from web.access import is_api_request, is_oauth_request
 from web.request_ids import route
 from web.transactions import start_reading
 
@@ -33,6 +34,10 @@ ERRORS = {
     507: ("disk_full", "The disk is full", "Free some disk space on the server, then try again."),
 }
 RETRY_SECONDS = 5
+# RFC 6749's codes for what is no fault of the request; all else is invalid_request.
+OAUTH_CODES = {401: "invalid_client", 500: "server_error"} | dict.fromkeys(
+    (429, 503, 507), "temporarily_unavailable"
+)
 
 
 class InsufficientStorage(HTTPException):
@@ -81,10 +86,19 @@ def api_error(
     return response
 
 
+def oauth_error(status: int, sentence: str) -> Response:
+    """Return an error in the shape of RFC 6749, 5.2, whose sentences hold ASCII only."""
+    words = re.sub(r"[^ !#-\[\]-~]+", " ", sentence)
+    response = jsonify(error=OAUTH_CODES.get(status, "invalid_request"), error_description=words)
+    response.status_code = status
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def wants_json() -> bool:
-    """Whether the answer goes to a program: under /api/, a page's .json twin, or a script that asks so."""
+    """Whether the answer goes to a program: API, OAuth2, a page's .json twin, or a script that asks so."""
     is_asked = request.accept_mimetypes.best == "application/json"
-    return is_api_request() or request.path.endswith(".json") or is_asked
+    return is_api_request() or is_oauth_request() or request.path.endswith(".json") or is_asked
 
 
 def _answer(error: HTTPException) -> AnyResponse:
@@ -108,6 +122,8 @@ def _here() -> str:
 
 def _in_shape(status: int, sentence: str, about: dict | None = None) -> Response:
     code, title, advice = ERRORS[status]
+    if wants_json() and request.path.startswith(("/oauth/", "/o/")):
+        return oauth_error(status, sentence)
     if wants_json():
         return api_error(status, **{"code": code, "message": sentence, **(about or {})})
     facts = {"status": status, "title": title, "sentence": sentence, "advice": advice}

@@ -13,7 +13,7 @@ from web.access import View
 
 @dataclass(frozen=True)
 class Limits:
-    """What one view takes: `body` names a setting in bytes, `rate` is request, upload, predict or images."""
+    """What one view takes: `body` names a setting in bytes, `rate` is one of those of `limits`."""
 
     body: str = "MAX_BODY"
     rate: str = "request"
@@ -25,7 +25,7 @@ def limits(body: str = "MAX_BODY", rate: str = "request", is_reading: bool = Fal
 
     Args:
         body: the setting (bytes) that bounds the request body, such as "MAX_ZIP"; above it 413.
-        rate: request, upload, predict or images (see `requests_a_minute`); above it 429 with Retry-After.
+        rate: request, upload, predict, token or images (see `requests_a_minute`); above it 429, Retry-After.
         is_reading: keep even a POST in a reading transaction, for views that work long before they write.
     """
 
@@ -47,6 +47,7 @@ def requests_a_minute(settings: Config, is_stranger: bool) -> int:
     rates = {
         "request": settings.request_rate,
         "upload": settings.upload_rate,
+        "token": settings.token_rate,
         "predict": settings.predict_rate_anonymous if is_stranger else settings.predict_rate_token,
         # A page shows sixty thumbnails, so they get a rate of their own.
         "images": settings.request_rate * 60,
