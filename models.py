@@ -253,6 +253,7 @@ class Dataset(db.Model):
     is_public: Mapped[bool] = mapped_column(default=False)  # may anybody open its predict page
     prediction_days: Mapped[int | None]  # None: the instance's setting
     live_version: Mapped[int | None]  # the number of the version that answers
+    retired_version: Mapped[int | None]  # the highest number of a deleted one: none is given twice
     # Counts per label and split, kept by whatever changes items, so that no page has to count 100,000 rows.
     # {"items": n, "splits": {split: n}, "labels": {label id as text: {split: n}}, "unlabelled": n}
     counts: Mapped[dict] = mapped_column(default=dict)
@@ -456,6 +457,22 @@ class Prediction(db.Model):
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
     dataset: Mapped[Dataset] = relationship()
     version: Mapped[Version] = relationship()
+    feedback: Mapped[list[Feedback]] = relationship(order_by="Feedback.id", passive_deletes=True)
+
+
+class Feedback(db.Model):
+    """Somebody's word on whether a prediction was right."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (UniqueConstraint("prediction_id", "user_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    prediction_id: Mapped[int] = mapped_column(ForeignKey("predictions.id", ondelete="CASCADE"))
+    # None: somebody without an account, of a dataset that is open to all. They have one word together.
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    is_correct: Mapped[bool]
+    labels: Mapped[list | None]  # what it is; None where that was not said
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    user: Mapped[User | None] = relationship()
 
 
 class Webhook(db.Model):

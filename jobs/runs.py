@@ -119,15 +119,21 @@ def report(
         file.write(b"\n" + line if is_half_written else line)
 
 
-def read_progress(folder: str | Path, after: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The events from byte `after` on, and the byte to ask from next time; damaged lines are passed over."""
+def read_progress(folder: str | Path, after: int = 0, most: int = -1) -> tuple[list[dict[str, Any]], int]:
+    """The events from byte `after` on, and the byte to ask from next time; damaged lines are passed over.
+
+    Args:
+        most: how many bytes are read at most; -1 reads them all.
+    """
     path = Path(folder, "progress.jsonl")
     if not path.exists():
         return [], after
     with path.open("rb") as file:
-        file.seek(after)
-        new = file.read()
+        file.seek(min(after, path.stat().st_size))
+        new = file.read(most)
     whole = new[: new.rfind(b"\n") + 1]  # what follows the last newline is still being written
+    if not whole and len(new) == most:
+        whole = new  # a line longer than is read at once is none of the trainer's
     events = [event for line in whole.split(b"\n") if (event := _parsed(line)) is not None]
     return events, after + len(whole)
 

@@ -151,8 +151,9 @@ def _add_version(run: Run, result: dict[str, Any]) -> Version:
 
 
 def _next_number(dataset_id: int) -> int:
-    highest = db.session.scalar(select(func.max(Version.number)).where(Version.dataset_id == dataset_id))
-    return (highest or 0) + 1
+    highest = select(func.max(Version.number)).where(Version.dataset_id == dataset_id)
+    retired = select(Dataset.retired_version).where(Dataset.id == dataset_id)
+    return max(db.session.scalar(highest) or 0, db.session.scalar(retired) or 0) + 1
 
 
 def _make_live_if_better(version: Version) -> None:
@@ -209,12 +210,18 @@ def progress(run: Run) -> list[dict[str, Any]]:
 
 def log(run: Run, most: int = 100_000) -> str:
     """The end of the trainer's log, `most` bytes at most."""
+    return read_log(run, None, most).decode("utf-8", "replace")
+
+
+def read_log(run: Run, after: int | None = None, most: int = 100_000) -> bytes:
+    """The trainer's log from byte `after` on, or the end of it; `most` bytes at most."""
     path = folder_of(run) / "log.txt"
     if not path.exists():
-        return ""
+        return b""
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - most))
-        return file.read().decode("utf-8", "replace")
+        size = path.stat().st_size
+        file.seek(max(0, size - most) if after is None else min(after, size))
+        return file.read(most)
 
 
 def _root() -> Path:

@@ -9,10 +9,10 @@ from flask import Blueprint, abort, current_app, flash, jsonify, redirect, rende
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from jobs import disk, queue, runs, training
-from learning import choices, settings_text
+from jobs import disk, queue, training
+from learning import choices
 from models import Dataset, Run, db
-from web import comparing, curves, phases, readiness, run_charts, waiting, work
+from web import comparing, curves, phases, readiness, run_charts, run_files, waiting, work
 from web.access import get_dataset, get_user, has_role
 from web.formats import file_size
 from web.recipes.fields import Form, FormRefused
@@ -108,13 +108,7 @@ def chart(slug: str, name: str, which: str) -> Response:
 def settings_file(slug: str, name: str) -> Response:
     """Give the run's settings as a file with which `training.py --config` repeats it."""
     _, run = _find(slug, name)
-    try:
-        settings = runs.read_settings(training.folder_of(run))
-    except (OSError, ValueError):
-        abort(409, "This run's folder is missing or damaged. Restore a backup.")
-    answer = current_app.response_class(settings_text.write_yaml(settings), mimetype="application/yaml")
-    answer.headers["Content-Disposition"] = 'attachment; filename="run.yaml"'
-    return answer
+    return run_files.settings_file(run)
 
 
 @blueprint.get("/<name>/progress.json")

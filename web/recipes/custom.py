@@ -17,6 +17,7 @@ TITLE = "Your own code"
 WORDS = "Trains a Keras network that you write here, on your images alone. For those who want full control."
 TEMPLATE = "runs/recipes/custom.html"
 VARIED = ("flip", "rotate", "zoom", "translate", "contrast")
+BACKBONE = "own code"  # what stands in the place of one
 GROUPS = {
     "chief": ("image_size", "colour", "epochs", "minutes", "batch_size", "loss"),
     "varied": VARIED,
@@ -52,4 +53,4 @@ def read(dataset: Dataset, form: Mapping[str, str], files: Mapping[str, Any]) ->
         own_code.parse(chosen["code"])
     except own_code.CodeRefused as refused:
         raise fields.FormRefused({"code": str(refused)}) from refused
-    return {**chosen, "backbone": "own code"}
+    return {**chosen, "backbone": BACKBONE}
