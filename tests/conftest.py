@@ -6,6 +6,7 @@ alice owns the datasets, bob may be made a member, charlie is a stranger, root a
 from __future__ import annotations
 
 import contextvars
+import socket
 import subprocess
 import sys
 import time
@@ -128,6 +129,22 @@ def charlie(app):
 def root(app):
     """The administrator."""
     return _person("root", is_admin=True)
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """A name service that knows what a test tells it: {name: [its IP addresses at each look-up]}."""
+    known, ask_system = {}, socket.getaddrinfo
+
+    def look_up(host, port, *words, **more):
+        answers = known.get(host.decode() if isinstance(host, bytes) else host)
+        if answers is None:
+            return ask_system(host, port, *words, **more)
+        found = answers.pop(0) if len(answers) > 1 else answers[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return known
 
 
 @pytest.fixture

@@ -12,13 +12,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Receiver:
-    """What a receiver got, and what it answers: the first of `answers` each time, 204 once they are used up."""
+    """What a receiver got, and what it answers: the next of `answers`, or 204 once they are used up."""
 
     address: str = ""
-    answers: list[tuple] = field(default_factory=list)  # (status, body, headers)
+    answers: list[tuple[int, bytes, dict[str, str]]] = field(default_factory=list)  # as `say` gives them
     got: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)  # (path, headers, body)
     pause: threading.Event | None = None  # what it waits for before it answers
     has_got: threading.Event = field(default_factory=threading.Event)
+
+
+def say(status: int, text: bytes = b"", **headers: str) -> tuple[int, bytes, dict[str, str]]:
+    """One answer; a header's name is written with _ for -."""
+    return status, text, {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 @contextmanager
@@ -33,7 +38,7 @@ def receiver(host: str = "127.0.0.1", port: int = 0, wrap=None) -> Iterator[Rece
             kept.has_got.set()
             if kept.pause:
                 kept.pause.wait(60)
-            status, text, headers = (*(kept.answers.pop(0) if kept.answers else (204,)), b"", {})[:3]
+            status, text, headers = kept.answers.pop(0) if kept.answers else say(204)
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -46,10 +51,11 @@ def receiver(host: str = "127.0.0.1", port: int = 0, wrap=None) -> Iterator[Rece
 
     server = ThreadingHTTPServer((host, port), Handler)
     server.daemon_threads = True
+    server.handle_error = lambda *words: None  # who asked may hang up before the answer's end
     if wrap:
         server.socket = wrap(server.socket)
     kept.address = f"{'https' if wrap else 'http'}://{host}:{server.server_port}/hook"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     try:
         yield kept
     finally:

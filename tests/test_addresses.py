@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
 from jobs import addresses
@@ -103,22 +101,6 @@ def test_an_address_that_everybody_can_reach_is_public(text):
 def test_no_spelling_of_a_private_address_gets_through(host):
     with pytest.raises(addresses.AddressRefused, match="WEBHOOK_PRIVATE"):
         addresses.resolve(addresses.parse(f"http://{host}:8080/"))
-
-
-@pytest.fixture
-def names(monkeypatch):
-    """A name service that knows what a test has told it: {name: [its IP addresses at each look-up]}."""
-    known, ask_system = {}, socket.getaddrinfo
-
-    def look_up(host, port, *words, **more):
-        answers = known.get(host.decode() if isinstance(host, bytes) else host)
-        if answers is None:
-            return ask_system(host, port, *words, **more)
-        found = answers.pop(0) if len(answers) > 1 else answers[0]
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in found]
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    return known
 
 
 def test_a_name_with_one_private_address_among_public_ones_is_refused(names):
