@@ -23,20 +23,21 @@ from sqlalchemy.exc import DBAPIError
 import config
 import logs
 import web
-from datasets import datasets, editing, intake, names, relabelling
+from datasets import datasets, editing, finding, intake, names, relabelling
 from datasets.label_lists import LabelListRefused
 from datasets.labelling import WAYS, SentList
 from jobs import backup, database, doctor, imports, leftovers, local, sandbox, supervisor, training
 from learning.package import PackageDamaged
 from models import TASKS, Dataset, Import, ImportFile, Job, User, Version, db, now, prepare_engine
-from serving import classifier, files
+from serving import batches, classifier, tables, telling
 from web import auth, invitations, listening, request_ids, tokens
 
 # What a command refuses with a sentence for a person.
 REFUSALS = (
     *(config.BadSetting, database.DataRefused, listening.PortTaken, backup.BackupRefused),
     *(auth.PasswordRefused, auth.UserNameRefused, names.NameRefused),
-    *(PackageDamaged, classifier.VersionUnusable, LabelListRefused, editing.ChangeRefused),
+    *(PackageDamaged, classifier.VersionUnusable, tables.TableRefused),
+    *(LabelListRefused, editing.ChangeRefused),
 )
 
 try:  # SQLite 3.7.0 to 3.51.2 can corrupt a write-ahead log; the bundled one is fixed
@@ -271,26 +272,51 @@ def _first_admin() -> User | None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--package", type=click.Path(path_type=Path), help="A package's folder; needs no database.")
 @click.option("--dataset", help="A dataset of this instance: its live version answers.")
-@click.option("--csv", "table", type=click.Path(path_type=Path), help="Write a table to this file too.")
+@click.option("--version", "number", type=click.IntRange(1), help="Another version of the dataset.")
+@click.option("--column", default="", help="A CSV's column of paths, by its heading.")
+@click.option("--csv", "table", type=click.Path(dir_okay=False, path_type=Path), help="Fill this table.")
+@click.option("--fresh", is_flag=True, help="Begin the table anew instead of going on with it.")
+@click.option("--top", type=click.IntRange(1), help="Only the likeliest labels, so many.")
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
 def predict(
-    paths: tuple[Path, ...], package: Path | None, dataset: str | None, table: Path | None, as_json: bool
+    paths: tuple[Path, ...],
+    package: Path | None,
+    dataset: str | None,
+    number: int | None,
+    column: str,
+    table: Path | None,
+    fresh: bool,
+    top: int | None,
+    as_json: bool,
 ) -> None:
-    """Say what image files (or all in a folder) show."""
+    """Say what images show: files, folders, or CSVs with a column of paths.
+
+    The same call goes on with a table where it was interrupted.
+    """
     if (package is None) == (dataset is None):
         raise click.UsageError("Give either --package or --dataset.")
+    if number and package:
+        raise click.UsageError("--version is of a dataset; a package is one version.")
+    if fresh and not table:
+        raise click.UsageError("--fresh goes with --csv.")
+    found = finding.find_images(paths, column)
+    if not found:
+        raise click.ClickException("There is no image there. JPEG, PNG, WebP, GIF and BMP are taken.")
+    images = [batches.ImageFile(name, path.read_bytes) for name, path in found.items()]
     with nullcontext() if package else _open().app_context():
-        ask = files.by_package(package) if package else files.by_version(_find_live_version(dataset))
-        answers = []
-        for answer in files.answer_all(files.find_images(paths), ask):
-            answers.append(answer)
-            click.echo(answer.as_line(), err=as_json or bool(answer.refusal))
-    if table:
-        files.write_csv(table, answers)
+        answerer = batches.by_package(package) if package else _find_answerer(dataset, number)
+        fill, tell = telling.fill, telling.tell
+        told = fill(table, fresh, answerer, images, top) if table else tell(answerer, images, top, as_json)
     if as_json:
-        click.echo(json.dumps({"predictions": [answer.as_json() for answer in answers]}))
-    if any(answer.refusal for answer in answers):
-        raise click.exceptions.Exit(1)
+        click.echo(json.dumps(told))
+    if told["refused"]:
+        raise click.ClickException(f"{told['refused']:,} of {len(images):,} images could not be answered.")
+
+
+def _find_answerer(name: str, number: int | None) -> batches.Answerer:
+    answerer = batches.by_version(_find_version(name, number))
+    db.session.rollback()  # nobody waits while images are answered
+    return answerer
 
 
 def _get_dataset(name: str) -> Dataset:
@@ -300,9 +326,12 @@ def _get_dataset(name: str) -> Dataset:
     return dataset
 
 
-def _find_live_version(name: str) -> Version:
+def _find_version(name: str, number: int | None) -> Version:
+    """Return the dataset's version of that number, or the live one."""
     dataset = _get_dataset(name)
-    version = training.find_version(dataset, dataset.live_version)
+    version = training.find_version(dataset, number or dataset.live_version)
+    if version is None and number:
+        raise click.ClickException(f"{dataset.name} has no version {number}.")
     if version is None:
         raise click.ClickException(f"{dataset.name} has no version yet. Train it first.")
     return version

@@ -96,6 +96,20 @@ def find(version: Version) -> Classifier:
         return Classifier(package, _open_line(*_file_of(package), places))
 
 
+def find_apart(version: Version) -> tuple[Package, Callable[[], Classifier]]:
+    """Return the package of `version`, and what opens it with an interpreter that nobody else waits for.
+
+    The latter works in any thread; what it gives is for one thread, and not kept.
+
+    Raises:
+        VersionUnusable: a file of the version is missing or damaged.
+    """
+    with _loading:
+        package = _load_package(_package_folder(version))
+        path, sha256 = _file_of(package)
+    return package, lambda: Classifier(package, _new_line(path, sha256, 1))
+
+
 def file_of(version: Version) -> Path:
     """Return the file that the version's interpreter runs.
 
@@ -126,8 +140,7 @@ def _load_package(folder: Path) -> Package:
         raise VersionUnusable(f"This version's package is missing or damaged. {_advice()}") from error
 
 
-@lru_cache(INTERPRETERS_KEPT)
-def _open_line(path: Path, sha256: str, places: int) -> Line:
+def _new_line(path: Path, sha256: str, places: int) -> Line:
     """Open a network file once its SHA-256 was checked: a damaged one could crash us."""
     try:
         content = path.read_bytes()
@@ -137,6 +150,9 @@ def _open_line(path: Path, sha256: str, places: int) -> Line:
         raise VersionUnusable(f"This version's network file {path.name} is damaged. {_advice()}")
     is_backbone = path.name != NETWORK_FILE
     return Line(Embedder(path).embed if is_backbone else Network(path).logits, places)
+
+
+_open_line = lru_cache(INTERPRETERS_KEPT)(_new_line)
 
 
 def _advice() -> str:

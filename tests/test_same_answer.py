@@ -6,6 +6,7 @@ The most reported fault of tools of this kind is an export that disagrees with t
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import json
 import subprocess
@@ -16,6 +17,7 @@ from PIL import Image
 
 from learning.package import NetworkClassifier
 from models import db
+from serving import batches, telling
 from tests.trained import COLOURS, ROOT, as_bytes, make_photo
 from utils import center_crop, open_image
 from web import tokens
@@ -131,3 +133,15 @@ def test_keras_says_what_the_package_says(trained, kinds, by_package):
 def test_the_command_line_says_what_the_package_says(trained, kinds, by_package):
     said = ask("server.py", "predict", "--package", trained.package, "--json", *kinds)["predictions"]
     assert_same({path: as_shares(one) for path, one in zip(kinds, said, strict=True)}, by_package)
+
+
+def test_a_table_filled_by_the_command_line_says_what_the_package_says(
+    app, dataset, trained, kinds, by_package, tmp_path
+):
+    answerer = batches.by_version(trained.install(app, dataset))
+    images = [batches.ImageFile(path.name, path.read_bytes) for path in kinds]
+    telling.fill(tmp_path / "out.csv", False, answerer, images, None)
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        rows = {row["file"]: row for row in csv.DictReader(file)}
+    shares = {path: {label: float(rows[path.name][label]) for label in answerer.labels} for path in kinds}
+    assert_same(shares, by_package)

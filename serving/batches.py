@@ -1,0 +1,126 @@
+"""Many images answered on all cores: for the command line, and for batches in the background."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+
+import numpy as np
+
+from learning.embeddings import count_cores
+from learning.package import NETWORK_FILE, NetworkClassifier, NoAnswer, put_in_order
+from models import Version
+from serving import classifier
+from serving.files import FileAnswer, Pairs
+from utils import ImageRefused, center_crop, open_image
+
+AHEAD = 4  # images that wait for each interpreter
+Ask = Callable[[np.ndarray], np.ndarray]  # uint8 (size, size, 3) -> calibrated probabilities (labels,)
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A file to be answered: its name for showing, and what reads its bytes in any thread."""
+
+    name: str
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """What answers: a name that no other version has, its labels in order, and interpreters when asked."""
+
+    name: str
+    labels: tuple[str, ...]
+    put_in_order: Callable[[np.ndarray], tuple[tuple[str, ...], Pairs]]  # of probabilities (labels,)
+    input_size: int  # pixels
+    open: Callable[[], Ask]  # a new interpreter, for one thread
+
+
+def by_package(folder: Path) -> Answerer:
+    """Return what answers from a package alone, without a database.
+
+    Raises:
+        PackageDamaged: the folder is not a whole package.
+    """
+    first = NetworkClassifier(folder)
+    content = b"".join(Path(folder, name).read_bytes() for name in ("package.json", NETWORK_FILE))
+    return Answerer(
+        name=f"package {hashlib.sha256(content).hexdigest()[:12]}",
+        labels=tuple(first.spec["labels"]),
+        put_in_order=partial(put_in_order, first.spec["labels"], first.calibration),
+        input_size=first.spec["input_size"],
+        open=lambda: NetworkClassifier(folder).probabilities,
+    )
+
+
+def by_version(version: Version) -> Answerer:
+    """Return what answers from a version of this instance; nothing is stored.
+
+    Raises:
+        VersionUnusable: a file of the version is missing or damaged.
+    """
+    package, open_apart = classifier.find_apart(version)
+    return Answerer(
+        name=f"{version.dataset.slug} {version.number}",
+        labels=tuple(package.labels),
+        put_in_order=partial(put_in_order, package.labels, package.calibration),
+        input_size=package.input_size,
+        open=lambda: open_apart().probabilities,
+    )
+
+
+def answer_all(answerer: Answerer, files: Sequence[ImageFile]) -> Iterator[FileAnswer]:
+    """Answer every file in order, on all cores; one that cannot be read never stops the others.
+
+    Close the iterator to end early; what other threads have begun is then waited for.
+    """
+    count = min(count_cores(), len(files))
+    free: SimpleQueue[Ask] = SimpleQueue()
+    for _ in range(count):
+        free.put(answerer.open())
+    executor = ThreadPoolExecutor(max(1, count))
+    try:
+        yield from _in_order(executor, partial(_answer, answerer, free), files, AHEAD * count)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _in_order(
+    executor: ThreadPoolExecutor,
+    answer: Callable[[ImageFile], FileAnswer],
+    files: Sequence[ImageFile],
+    ahead: int,
+) -> Iterator[FileAnswer]:
+    waiting: deque[Future[FileAnswer]] = deque()
+    for file in files:
+        waiting.append(executor.submit(answer, file))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _answer(answerer: Answerer, free: SimpleQueue[Ask], file: ImageFile) -> FileAnswer:
+    try:
+        pixels = center_crop(open_image(file.read()), answerer.input_size)
+        return FileAnswer(file.name, *answerer.put_in_order(_ask(free, pixels)))
+    except (ImageRefused, NoAnswer) as refused:
+        return FileAnswer(file.name, refusal=str(refused))
+    except OSError as error:
+        return FileAnswer(file.name, refusal=f"The file cannot be read ({error.strerror}).")
+
+
+def _ask(free: SimpleQueue[Ask], pixels: np.ndarray) -> np.ndarray:
+    """Ask an interpreter that nobody else is asking: there is one for every thread."""
+    ask = free.get()
+    try:
+        return ask(pixels)
+    finally:
+        free.put(ask)

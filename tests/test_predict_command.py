@@ -1,0 +1,116 @@
+"""`server.py predict`: images, folders and lists into lines, JSON and a table that survives kill -9."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import server
+from serving import batches, telling
+from tests.house import environment, wait_until
+from tests.trained import COLOURS, ROOT, as_bytes, make_photo
+
+pytestmark = pytest.mark.trainer
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of twelve photos and a broken one."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for place, (label, colour) in enumerate(COLOURS.items()):
+        for index in range(4):
+            (folder / f"{label}{index}.jpg").write_bytes(as_bytes(make_photo(colour, 7 * place + index)))
+    (folder / "broken.jpg").write_bytes(b"no image")
+    return folder
+
+
+@pytest.fixture
+def answerer(trained):
+    """What answers from the package."""
+    return batches.by_package(trained.package)
+
+
+def images_of(folder) -> list[batches.ImageFile]:
+    return [batches.ImageFile(path.name, path.read_bytes) for path in sorted(folder.iterdir())]
+
+
+def run(instance, *words, **options):
+    command = [sys.executable, "server.py", "predict", *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, env=environment(instance), capture_output=True, text=True)
+
+
+def rows(path) -> dict[str, dict]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def test_every_image_is_answered_in_order_and_a_broken_one_keeps_its_place(answerer, photos):
+    answers = list(batches.answer_all(answerer, images_of(photos)))
+    assert [answer.name for answer in answers] == sorted(path.name for path in photos.iterdir())
+    assert all(answer.name.startswith(answer.labels[0]) for answer in answers if not answer.refusal)
+    assert [answer.name for answer in answers if answer.refusal] == ["broken.jpg"]
+
+
+def test_an_end_asked_for_early_leaves_the_rest(answerer, photos):
+    answers = batches.answer_all(answerer, images_of(photos))
+    next(answers)
+    answers.close()
+    assert not list(answers)
+
+
+def test_a_version_of_the_instance_says_what_its_package_says(app, dataset, trained, answerer, photos):
+    by_version = batches.by_version(trained.install(app, dataset))
+    assert by_version.name == "flowers 1"
+    for one, other in zip(
+        batches.answer_all(by_version, images_of(photos)),
+        batches.answer_all(answerer, images_of(photos)),
+        strict=True,
+    ):
+        assert dict(one.pairs) == pytest.approx(dict(other.pairs), abs=1e-5)
+
+
+def test_lines_go_to_standard_output_and_refusals_to_standard_error(answerer, photos, capsys):
+    told = telling.tell(answerer, images_of(photos), None, as_json=False)
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 12 and out.startswith("blue0.jpg: blue ")
+    assert "broken.jpg: This is not a" in err
+    assert told["refused"] == 1
+
+
+def test_another_package_may_not_go_on_with_a_table(answerer, trained, photos, tmp_path):
+    telling.fill(tmp_path / "out.csv", False, answerer, images_of(photos), None)
+    other = batches.by_package(trained.as_tags(tmp_path / "tags").package)
+    with pytest.raises(server.tables.TableRefused, match="holds answers of package"):
+        telling.fill(tmp_path / "out.csv", False, other, images_of(photos), None)
+
+
+def test_a_call_killed_in_the_middle_is_gone_on_with_by_the_same_call(trained, photos, tmp_path):
+    for copy in range(20):  # more than is answered before the kill arrives
+        shutil.copytree(photos, photos / f"copy{copy}", ignore=shutil.ignore_patterns("copy*"))
+    words = ("--package", trained.package, photos, "--csv", tmp_path / "out.csv", "--json")
+    instance = tmp_path / "instance"
+    command = [sys.executable, "server.py", "predict", *map(str, words)]
+    killed = subprocess.Popen(command, cwd=ROOT, env=environment(instance), stderr=subprocess.DEVNULL)
+    wait_until(lambda: (tmp_path / "out.csv").exists() and len(rows(tmp_path / "out.csv")) > 5, what="rows")
+    killed.kill()
+    killed.wait()
+    done = run(instance, *words)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["there_already"] > 5
+    assert told["there_already"] + told["answered"] == 21 * 13 == len(rows(tmp_path / "out.csv"))
+    assert done.returncode == 1 and "21 of 273 images could not be answered" in done.stderr
+    assert not instance.exists() or not (instance / "pigeonhole.db").exists()  # a package needs no database
+
+
+def test_images_that_are_all_answered_are_status_0(trained, photos, tmp_path):
+    (photos / "broken.jpg").unlink()
+    done = run(tmp_path / "instance", "--package", trained.package, photos, "--top", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    first, *_ = json.loads(done.stdout.splitlines()[-1])["predictions"]
+    assert [entry["label"] for entry in first["probabilities"]] == ["blue"]
