@@ -97,8 +97,15 @@ SETTINGS: dict[str, Setting] = {
     "PREDICTION_DAYS": Setting(30, "Predictions and their images are swept after this many days."),
     "DELETED_DAYS": Setting(7, "Deleted images can be brought back for this many days."),
     "TOKEN_DAYS": Setting(90, "A personal token expires after this many days unless chosen otherwise."),
+    "OAUTH_PASSWORD_GRANT": Setting(
+        False, "Lets programs take people's passwords and change them for tokens; only for old scripts."
+    ),
     "ACCESS_TOKEN_MINUTES": Setting(60, "An access token of OAuth2 lives this long."),
     "REFRESH_TOKEN_DAYS": Setting(30, "A program that does not come back for this long must be let in anew."),
+    "IDEMPOTENCY_HOURS": Setting(24, "The answer to a write with an Idempotency-Key is kept this long."),
+    "IDEMPOTENCY_LEASE_SECONDS": Setting(
+        300, "A write with an Idempotency-Key unanswered for this long is taken for dead and may be repeated."
+    ),
     "SETUP_LINK_HOURS": Setting(24, "A set-up or invitation link works once and for this long."),
     "WEBHOOK_DAYS": Setting(30, "What was sent to webhooks is swept from their logs after this many days."),
     # Work

@@ -241,6 +241,23 @@ class Token(db.Model):
         return self.client_id == client.id
 
 
+class IdempotencyKey(db.Model):
+    """A key that a client has given one of its writes, so that it is carried out once; and its answer."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (UniqueConstraint("user_id", "key"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(String(255))
+    fingerprint: Mapped[str] = mapped_column(String(64))  # SHA-256 of method, address and body
+    holder: Mapped[str] = mapped_column(String(32))  # the request that carries it out, at random
+    claimed_at: Mapped[datetime] = mapped_column(default=now)
+    status: Mapped[int | None]  # of the answer; None while it is carried out
+    headers: Mapped[dict] = mapped_column(default=dict)
+    body: Mapped[bytes | None]  # None where it is not kept
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
 class Dataset(db.Model):
     """A named collection of images with labels."""
 

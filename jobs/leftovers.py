@@ -12,7 +12,7 @@ from sqlalchemy import and_, delete, not_, or_, select
 
 from datasets import sweep as sweeping
 from jobs import imports, runs, trees, webhooks
-from models import Import, Job, Run, db, now
+from models import IdempotencyKey, Import, Job, Run, db, now
 from utils import lock_file
 
 # A folder or file younger than this may be on its way into a row that is not committed yet.
@@ -36,6 +36,8 @@ def sweep() -> int:
     count = sweeping.sweep_rows() + webhooks.sweep_rows()
     done = now() - SMALL_JOBS_KEPT
     db.session.execute(delete(Job).where(Job.kind.in_(("embed", "preview")), Job.finished_at < done))
+    over = now() - timedelta(hours=current_app.config["PIGEONHOLE"].idempotency_hours)
+    db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < over))
     db.session.commit()
     return count + sweeping.sweep_orphans() + _clear()
 

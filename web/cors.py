@@ -11,10 +11,10 @@ import re
 from flask import Flask, Response, current_app, request
 
 from config import BadSetting
+from web.access import is_api_request
 
 _ORIGIN = re.compile(r"https?://[^/\s?#@*]+\Z")
-PREFIXES = ("/api/", "/.well-known/oauth-authorization-server")
-PATHS = ("/oauth/token", "/oauth/revoke")
+PATHS = ("/oauth/token", "/oauth/revoke", "/.well-known/oauth-authorization-server")  # beside the API
 METHODS = "GET, POST, PUT, PATCH, DELETE"
 SENT = "Authorization, Content-Type, Idempotency-Key, X-Request-Id"
 EXPOSED = (
@@ -70,7 +70,7 @@ def _allow(response: Response) -> Response:
 
 def _is_open() -> bool:
     """Whether other sites may ask for this address at all: the API and what gives tokens for it."""
-    return request.path.startswith(PREFIXES) or request.path in PATHS
+    return is_api_request() or request.path in PATHS
 
 
 def _allowed_origin() -> str | None:

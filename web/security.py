@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Config
 from models import db
-from web import cors, rates, request_ids
+from web import cors, idempotency, rates, request_ids
 from web.access import is_static, refuse_strangers
 from web.auth import load_token, note_token_use
 from web.inputs import Request, StorableInteger
@@ -59,6 +59,7 @@ def register(app: Flask) -> None:
     app.before_request(_end_reading_before_a_write)
     csrf.init_app(app)
     app.before_request(_receive_body)
+    idempotency.register(app)
     app.after_request(_add_headers)
 
 
