@@ -153,6 +153,22 @@ def test_a_viewer_looks_but_makes_nothing_live_and_a_stranger_finds_nothing(
         assert client.get(f"{VERSIONS}{what}").status_code == 404
 
 
+def test_a_version_is_deleted_once_its_name_was_typed(owner, dataset, version):
+    folder = training.folder_of(finish(start(dataset)).run)
+    dataset.live_version = 1
+    assert "Delete this version" in owner.get(f"{VERSIONS}2").text
+    assert owner.post(f"{VERSIONS}2/delete", data={"confirm": "2"}).location == f"{VERSIONS}2"
+    assert folder.exists()
+    assert owner.post(f"{VERSIONS}2/delete", data={"confirm": "Version 2"}).location == VERSIONS
+    assert not folder.exists()
+    assert owner.get(f"{VERSIONS}2").status_code == 404
+
+
+def test_the_live_version_offers_no_deletion_and_refuses_it(owner, version):
+    assert "Delete this version" not in owner.get(f"{VERSIONS}1").text
+    assert owner.post(f"{VERSIONS}1/delete", data={"confirm": "Version 1"}).status_code == 409
+
+
 def test_labels_are_inert_on_the_page_and_in_the_chart(owner, dataset, version):
     hostile = "</script><script>alert(1)</script>"
     version.labels = [hostile, "red"]

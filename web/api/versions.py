@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, request, url_for
+from flask import Response, abort, request, url_for
 from flask_smorest.fields import Upload
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
+from werkzeug.wrappers import Response as AnyResponse
 
-from jobs import training, uploaded
+from jobs import disk, removal, training, uploaded
 from learning import options
 from learning.uploads.facts import ModelRefused
 from models import Dataset, Version, db
+from web import comparing, packages
 from web.access import get_dataset, get_user
 from web.answers import find_version
-from web.api.frame import Noun, needs
+from web.api.frame import Noun, answer_nothing, needs
 from web.api.runs import RunBody, started
-from web.api.shapes import PageArguments, as_time, check_fields, list_page, page_of
+from web.api.shapes import PageArguments, Whole, as_time, check_fields, list_page, page_of
 from web.errors import Refused
 from web.inputs import parse_json
 from web.limits import limits
@@ -38,9 +40,41 @@ class VersionBody(Schema):
     is_live = fields.Bool()
     labels = fields.List(fields.Str(), metadata={"description": "In the order that the network knows."})
     proven = fields.List(fields.Str(), metadata={"description": "Formats whose answers were checked."})
+    formats = fields.List(fields.Str(), metadata={"description": "What `/package?format=` gives."})
     metrics = fields.Dict(keys=fields.Str())
     run = fields.Str(metadata={"description": "Where its run is."})
     created_at = fields.Str()
+
+
+class PackageArguments(Schema):
+    """Which file of a version."""
+
+    format = fields.Str(
+        load_default=packages.WHOLE,
+        validate=validate.OneOf((packages.WHOLE, *packages.FORMATS), error="Choose one of: {choices}."),
+        metadata={"description": "`package` is a zip of all there is."},
+    )
+
+
+class PairArguments(Schema):
+    """Which two versions."""
+
+    a = Whole(required=True)
+    b = Whole(required=True)
+
+
+class ComparisonBody(Schema):
+    """Two versions on the test images that both were measured on (McNemar's exact test)."""
+
+    a = fields.Int()
+    b = fields.Int()
+    items = fields.Int(metadata={"description": "How many images."})
+    both = fields.Int(metadata={"description": "How many both got right."})
+    only_a = fields.Int()
+    only_b = fields.Int()
+    p = fields.Float(metadata={"description": "How likely such a difference is if neither were better."})
+    is_real = fields.Bool(metadata={"description": "More than chance, at the 5 % level."})
+    sentence = fields.Str()
 
 
 class SentModel(Schema):
@@ -69,6 +103,63 @@ def show(slug: str, number: int) -> dict:
     """Give one version with its figures."""
     dataset = get_dataset(slug)
     return _as_json(find_version(dataset, number), dataset)
+
+
+@blueprint.get("/datasets/<slug>/versions/compare")
+@needs("read")
+@blueprint.arguments(PairArguments, location="query")
+@blueprint.response(200, ComparisonBody)
+def compare(wanted: dict, slug: str) -> dict:
+    """Say whether one version is truly better than another."""
+    dataset = get_dataset(slug)
+    pair = comparing.pair(*(find_version(dataset, wanted[name]) for name in ("a", "b")))
+    counts = {
+        name: getattr(pair.found, name) for name in ("items", "both", "only_a", "only_b", "p", "is_real")
+    }
+    return {**wanted, **counts, "sentence": pair.words()}
+
+
+@blueprint.post("/datasets/<slug>/versions/<int:number>/live")
+@needs("train")
+@blueprint.response(200, VersionBody)
+def make_live(slug: str, number: int) -> dict:
+    """Let this version answer from now on."""
+    dataset = get_dataset(slug, "editor")
+    version = find_version(dataset, number)
+    dataset.live_version = version.number
+    db.session.commit()
+    return _as_json(version, dataset)
+
+
+@blueprint.delete("/datasets/<slug>/versions/<int:number>")
+@needs("train")
+@blueprint.response(204)
+def delete(slug: str, number: int) -> Response:
+    """Delete a version that is not live, with its run and every prediction it made.
+
+    Its number is not given again.
+    """
+    version = find_version(get_dataset(slug, "editor"), number)
+    try:
+        folder = removal.delete_version(version)
+    except removal.NotRemovable as error:
+        abort(409, str(error))
+    db.session.commit()
+    disk.remove([folder])
+    return answer_nothing()
+
+
+@blueprint.get("/datasets/<slug>/versions/<int:number>/package")
+@needs("read")
+@blueprint.arguments(PackageArguments, location="query")
+@blueprint.response(200, {"type": "string", "format": "binary"}, content_type="application/zip")
+@blueprint.alt_response(
+    200, schema={"type": "string", "format": "binary"}, content_type="application/octet-stream"
+)
+def package(wanted: dict, slug: str, number: int) -> AnyResponse:
+    """Download the package as a zip, or one file of it whose answers were checked."""
+    dataset = get_dataset(slug)
+    return packages.send(dataset, find_version(dataset, number), wanted["format"])
 
 
 @blueprint.post("/datasets/<slug>/versions")
@@ -117,6 +208,7 @@ def _as_json(version: Version, dataset: Dataset) -> dict:
         "is_live": version.number == dataset.live_version,
         "labels": version.labels,
         "proven": version.proven,
+        "formats": [packages.WHOLE, *packages.list_formats(version)],
         "metrics": {name: version.metrics.get(name) for name in METRICS},
         "run": url_for("api_runs.show", run_id=version.run_id),
         "created_at": as_time(version.created_at),

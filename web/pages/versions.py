@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flask import Blueprint, Response, abort, flash, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobs import training
+from jobs import disk, removal, training
 from models import Dataset, Item, Version, db
 from serving import evaluations
-from web import charts, figures, readiness, tag_charts, work
+from web import charts, figures, packages, readiness, tag_charts, work
 from web.access import get_dataset
 from web.answers import find_version
 from web.inputs import read_number
-from web.zips import stream_folder
 
 blueprint = Blueprint("versions", __name__, url_prefix="/datasets/<slug>/versions")
 
@@ -27,8 +25,6 @@ WRONG_SHOWN = 24
 ROWS_SHOWN = 500  # of the table beside the confusion matrix: the most frequent
 CELL = ("true", "predicted", "label", "decision")
 DECIDED = {"found": "found", "missed": "missed", "wrongly": "wrongly said"}
-# What a package offers beside itself, once proven: format -> file and the runtime that proves it
-FORMATS = {"tflite": ("model.tflite", "LiteRT"), "keras": ("model.keras", "Keras")}
 
 
 @blueprint.get("/")
@@ -58,7 +54,8 @@ def show(slug: str, number: int) -> str:
         wrong=_with_items(dataset, evaluation.judged(wrong[:WRONG_SHOWN])) if evaluation else [],
         wrong_count=len(wrong),
         job=work.describe(version.run.job),
-        formats=_offered(version),
+        formats=packages.list_formats(version),
+        name_to_type=_name(version),
         few=readiness.FEW,
     )
 
@@ -113,16 +110,29 @@ def make_live(slug: str, number: int) -> AnyResponse:
 def package(slug: str, number: int) -> AnyResponse:
     """Give the package as a zip, or one proven file of it with `?format=tflite` or `keras`."""
     dataset, version = _find(slug, number)
-    folder = training.package_folder(version)
-    if not (folder / "package.json").exists():
-        abort(409, "The files of this version are missing or damaged. Train again, or restore a backup.")
-    name = f"{dataset.slug}-{number}"
-    wanted = request.args.get("format", "package")
-    if wanted != "package":
-        return _send_format(version, folder, wanted, name)
-    response = Response(stream_folder(folder, name), mimetype="application/zip")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}.zip"'
-    return response
+    return packages.send(dataset, version, request.args.get("format", packages.WHOLE))
+
+
+@blueprint.post("/<int:number>/delete")
+def delete(slug: str, number: int) -> AnyResponse:
+    """Delete a version that is not live, with its run and its predictions, once its name has been typed."""
+    _, version = _find(slug, number, "editor")
+    if request.form.get("confirm", "").strip() != _name(version):
+        flash(f"Nothing was deleted: type “{_name(version)}” to confirm.", "danger")
+        return redirect(url_for("versions.show", slug=slug, number=number), 303)
+    try:
+        folder = removal.delete_version(version)
+    except removal.NotRemovable as problem:
+        abort(409, str(problem))
+    db.session.commit()
+    disk.remove([folder])
+    flash(f"Version {number} is deleted.", "success")
+    return redirect(url_for("versions.index", slug=slug), 303)
+
+
+def _name(version: Version) -> str:
+    """What has to be typed before the version goes."""
+    return f"Version {version.number}"
 
 
 def _find(slug: str, number: int, role: str = "viewer") -> tuple[Dataset, Version]:
@@ -141,28 +151,6 @@ def _label_place(version: Version, argument: str) -> int | None:
     if place is not None and place >= len(version.labels):
         abort(404)
     return place
-
-
-def _send_format(version: Version, folder: Path, wanted: str, name: str) -> AnyResponse:
-    if wanted not in FORMATS:
-        abort(400, f"format is package, {' or '.join(FORMATS)}.")
-    if wanted not in _offered(version):
-        abort(409, "This file is not proven yet. Wait until the run has ended, or take the whole package.")
-    path = folder / FORMATS[wanted][0]
-    if not path.exists():
-        abort(409, "This file is missing. Train again, or restore a backup.")
-    return send_file(
-        path,
-        mimetype="application/octet-stream",
-        as_attachment=True,
-        download_name=f"{name}{path.suffix}",
-    )
-
-
-def _offered(version: Version) -> dict[str, str]:
-    """The formats whose file gave the golden probabilities in its own runtime, with that runtime's name."""
-    proven = version.proven or []
-    return {name: runtime for name, (_, runtime) in FORMATS.items() if runtime.lower() in proven}
 
 
 def _with_items(dataset: Dataset, judged: list[evaluations.Judged]) -> list[dict[str, Any]]:
