@@ -157,9 +157,9 @@ def test_without_label_smoothing_a_head_stays_as_sure_as_it_is():
 
 def test_patience_begins_in_the_middle_where_the_learning_rate_falls():
     plan = schedules.Plan(epochs=20, steps=10, batch=4, rate=1e-3)
-    assert not epochs.has_ended(plan, State(step=120, best_epoch=1), patience=3)
-    assert epochs.has_ended(plan, State(step=130, best_epoch=1), patience=3)
-    assert not epochs.has_ended(plan, State(step=130, best_epoch=11), patience=3)
+    assert not epochs.has_ended(plan, State(measured=12, best_epoch=1), patience=3)
+    assert epochs.has_ended(plan, State(measured=13, best_epoch=1), patience=3)
+    assert not epochs.has_ended(plan, State(measured=13, best_epoch=11), patience=3)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import numpy as np
 from utils import open_atomically
 
 KEPT = 2
-VERSION = 2  # raised when what a checkpoint holds changes: a run begun with another begins anew
+VERSION = 3  # raised when what a checkpoint holds changes: a run begun with another begins anew
 DAMAGE = (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error)
 
 

@@ -57,18 +57,16 @@ def run(work: Work, learner: Learner, data: Data, keeper: Keeper) -> None:
     started, first = time.monotonic(), state.step
     if state.step == 0:
         work.show(tables.head_epochs(score_name(data.task)))
-    while not state.is_over and not has_ended(plan, state, work.settings["patience"]):
+    while not has_ended(plan, state, work.settings["patience"]):
         begun = time.monotonic()
         _learn_epoch(work, learner, data, keeper)
         event = _close_epoch(learner, data, plan, state)
         left = (time.monotonic() - started) / max(1, state.step - first) * (plan.total - state.step)
         event |= {"seconds": round(time.monotonic() - begun, 1), "left_seconds": round(left)}
         work.show(tables.write_epoch(event, score_name(data.task)))
-        keeper.keep_now_and_then(is_due=work.is_ending() or state.step == plan.total)
+        is_last = has_ended(plan, state, work.settings["patience"])
+        keeper.keep_now_and_then(is_due=is_last or work.is_ending())
         work.report("training", plan.steps, plan.steps, **event)
-    if not state.is_over:
-        state.is_over = True
-        keeper.keep_now_and_then(is_due=True)
 
 
 def has_ended(plan: Plan, state: State, patience: int) -> bool:
@@ -77,16 +75,14 @@ def has_ended(plan: Plan, state: State, patience: int) -> bool:
     Those of the first half don't count: while the learning rate is high, validation gets worse before it gets
     better.
     """
-    epoch = state.step // plan.steps
-    return state.step >= plan.total or epoch - max(state.best_epoch, plan.epochs // 2) >= patience
+    since_best = state.measured - max(state.best_epoch, plan.epochs // 2)
+    return state.measured >= plan.epochs or since_best >= patience
 
 
 def _learn_epoch(work: Work, learner: Learner, data: Data, keeper: Keeper) -> None:
-    """Do the rest of the epoch in which the state is."""
+    """Do the rest of the epoch in which the state is; nothing, where a kill left it learnt but not measured."""
     plan, state = keeper.plan, keeper.state
-    epoch, start = divmod(state.step, plan.steps)
-    if start == 0 and state.sums.any():
-        return  # it was learnt, and killed before it was closed
+    epoch, start = state.measured, state.step - state.measured * plan.steps
     told = time.monotonic()
     bar = tqdm(total=plan.steps, initial=start, desc=f"epoch {epoch + 1}", leave=False, disable=None)
     with bar:
@@ -119,7 +115,7 @@ def rehearse(work: Work, data: Data, plan: Plan) -> Iterator[tuple]:
 
 def _close_epoch(learner: Learner, data: Data, plan: Plan, state: State) -> dict[str, Any]:
     """Measure on validation, keep what is best, and return the epoch's event."""
-    epoch = state.step // plan.steps
+    state.measured = epoch = state.measured + 1
     loss, score = check(learner, data)
     if loss < state.best_loss:
         state.best, state.best_loss, state.best_epoch = learner.weights(), loss, epoch

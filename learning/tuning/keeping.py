@@ -15,7 +15,7 @@ from learning.tuning.schedules import Plan
 # A checkpoint is written no oftener than this, and no oftener than costs a twentieth of the time.
 LEAST_SECONDS, TIMES_WRITING = 1.0, 20.0
 LISTS = ("best", "first")
-NUMBERS = ("step", "best_loss", "best_epoch", "last_loss", "is_over")
+NUMBERS = ("step", "measured", "best_loss", "best_epoch", "last_loss")
 
 
 @dataclass
@@ -24,20 +24,20 @@ class State:
 
     Attributes:
         step: steps done; sums: what they gave in this epoch (loss, labels said rightly, said, true).
+        measured: epochs done and measured; the last step of one may be done before that.
         first: the weights it began with, none where they knew nothing.
         best, best_loss, best_epoch: the weights after the epoch that was best on validation.
         last_loss: of the latest epoch, on what it learnt from.
-        is_over: whether all was done.
     """
 
     step: int = 0
+    measured: int = 0
     sums: np.ndarray = field(default_factory=lambda: np.zeros(4))
     first: list[np.ndarray] = field(default_factory=list)
     best: list[np.ndarray] = field(default_factory=list)
     best_loss: float = float("inf")
     best_epoch: int = 0
     last_loss: float | None = None
-    is_over: bool = False
 
 
 class Keeper:
@@ -56,8 +56,7 @@ class Keeper:
         groups |= {"weights": self.learner.weights(), "memory": self.learner.memory()}
         groups["sums"] = [self.state.sums]
         numbers = {name: getattr(self.state, name) for name in NUMBERS}
-        place = 2 * self.state.step + self.state.is_over
-        checkpoints.save(self.folder, place, groups, numbers | {"plan": self.plan.to_json()})
+        checkpoints.save(self.folder, self.state.step, groups, numbers | {"plan": self.plan.to_json()})
         self._written = time.monotonic()
         self._took = self._written - begun
 
