@@ -80,7 +80,7 @@ def has_ended(plan: Plan, state: State, patience: int) -> bool:
 
 
 def _learn_epoch(work: Work, learner: Learner, data: Data, keeper: Keeper) -> None:
-    """Do the rest of the epoch in which the state is; nothing, where a kill left it learnt but not measured."""
+    """Do the rest of the epoch in which the state is: nothing where a kill left it learnt, not measured."""
     plan, state = keeper.plan, keeper.state
     epoch, start = state.measured, state.step - state.measured * plan.steps
     told = time.monotonic()
