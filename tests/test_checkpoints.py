@@ -34,6 +34,12 @@ def test_a_cut_off_one_gives_way_to_the_one_before(tmp_path):
     assert checkpoints.load(tmp_path)[1] == {"step": 1}
 
 
+def test_those_of_a_try_given_up_give_way_to_new_ones(tmp_path):
+    for step in (8, 9, 1, 2):
+        save(tmp_path, step)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["000000001.npz", "000000002.npz"]
+
+
 def test_without_any_there_is_nothing(tmp_path):
     assert checkpoints.load(tmp_path / "never") is None
 

@@ -18,11 +18,11 @@ DAMAGE = (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error)
 
 
 def save(folder: Path, step: int, groups: dict[str, list[np.ndarray]], state: dict[str, Any]) -> None:
-    """Write a checkpoint, whole or not at all, and remove all but the newest two.
+    """Write a checkpoint, whole or not at all, and keep only it and the one before.
 
     Args:
         folder: made if missing.
-        step: its number; a later checkpoint has a greater one.
+        step: its number; a later checkpoint has a greater one, and greater ones are of a try given up.
         groups: lists of arrays by name.
         state: what JSON can carry.
     """
@@ -32,10 +32,12 @@ def save(folder: Path, step: int, groups: dict[str, list[np.ndarray]], state: di
     }
     counts = {name: len(arrays) for name, arrays in groups.items()}
     text = json.dumps(state | {"counts": counts, "version": VERSION})
-    with open_atomically(folder / f"{step:09}.npz") as file:
+    newest = folder / f"{step:09}.npz"
+    with open_atomically(newest) as file:
         np.savez(file, state=np.frombuffer(text.encode(), np.uint8), **named)
-    for old in _list(folder)[KEPT:]:
-        old.unlink(missing_ok=True)
+    kept = [path for path in _list(folder) if path <= newest][:KEPT]
+    for path in set(_list(folder)) - set(kept):
+        path.unlink(missing_ok=True)
 
 
 def load(folder: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]] | None:
