@@ -58,9 +58,9 @@ def choose_side(work: Work, gathered: Gathered, knows: bool) -> int:
         return own
     prepared = backbones.prepare(work.settings["backbone"], work.settings["backbones"])
     looking = sides.time_looking(prepared)
-    looks = LOOKS * TIMES_LITERT * looking * len(gathered.items)
     learning, _ = split(gathered.items, gathered.learnt)
-    side = sides.choose(own, len(learning), seconds_left(work.settings["minutes"]) - looks, looking)
+    seconds = _seconds_to_learn(work, len(gathered.items), TIMES_LITERT * looking)
+    side = sides.choose(own, len(learning), seconds, looking)
     log.info("Learning from squares of %d pixels, answering at %d.", side, own)
     return side
 
@@ -69,6 +69,11 @@ def seconds_left(minutes: float) -> float:
     """What is left of the budget for training, with time for the export set aside."""
     budget = 60 * minutes
     return budget - (time.monotonic() - STARTED) - min(EXPORT_SECONDS, MOST_FOR_EXPORT * budget)
+
+
+def _seconds_to_learn(work: Work, count: int, look_seconds: float) -> float:
+    """What is left to learn in where `count` images are looked at afterwards, each in `look_seconds`."""
+    return seconds_left(work.settings["minutes"]) - LOOKS * count * look_seconds
 
 
 def build(work: Work, gathered: Gathered, data: Data, knows: bool) -> Any:
@@ -138,13 +143,13 @@ def plan(work: Work, taught: Learner, data: Data, knows: bool) -> Keeper:
     taught.set_weights(weights)
     taught.set_memory(memory)
     work.report("training", 0, 1)
-    after = check_seconds / max(1, len(data.validation)) * (data.full.size / data.squares.size) ** 2
+    look_seconds = check_seconds / max(1, len(data.validation)) * (data.full.size / data.squares.size) ** 2
     fixed = schedules.plan(
         count,
         batch,
         chosen["epochs"],
         rate,
-        seconds=seconds_left(chosen["minutes"]) - LOOKS * len(data.squares) * after,
+        seconds=_seconds_to_learn(work, len(data.squares), look_seconds),
         step_seconds=step_seconds,
         check_seconds=check_seconds,
     )
