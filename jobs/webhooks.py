@@ -16,6 +16,7 @@ from models import EVENTS, Dataset, User, Webhook, WebhookDelivery, db, now
 
 MOST = 20  # of one dataset
 MOST_KEPT = 1_000  # deliveries of one webhook
+PAGE = 50  # deliveries on a page of the log
 SECRET_BYTES = 32  # the specification asks for 24 to 64
 OLD_SECRET_SIGNS = timedelta(days=1)
 SWITCHED_OFF = "The webhook was switched off before this could be sent."
@@ -56,6 +57,28 @@ def create(dataset: Dataset, user: User | None, address: Address, wanted: Iterab
     db.session.add(webhook)
     db.session.flush()
     return webhook
+
+
+def list_of(dataset: Dataset) -> list[Webhook]:
+    """Return the dataset's webhooks, oldest first."""
+    return list(db.session.scalars(select(Webhook).filter_by(dataset_id=dataset.id).order_by(Webhook.id)))
+
+
+def latest_of(dataset: Dataset) -> dict[int, WebhookDelivery]:
+    """Return the latest delivery of each of the dataset's webhooks, by the webhook's id."""
+    mine = select(Webhook.id).where(Webhook.dataset_id == dataset.id)
+    latest = select(func.max(WebhookDelivery.id)).where(WebhookDelivery.webhook_id.in_(mine))
+    query = select(WebhookDelivery).where(WebhookDelivery.id.in_(latest.group_by(WebhookDelivery.webhook_id)))
+    return {delivery.webhook_id: delivery for delivery in db.session.scalars(query)}
+
+
+def log_of(webhook: Webhook, before: int | None = None) -> tuple[list[WebhookDelivery], int | None]:
+    """Return a page of a webhook's deliveries, latest first, and the id before which the next one begins."""
+    query = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook.id)
+    if before is not None:
+        query = query.where(WebhookDelivery.id < before)
+    found = list(db.session.scalars(query.order_by(WebhookDelivery.id.desc()).limit(PAGE + 1)))
+    return found[:PAGE], found[PAGE - 1].id if len(found) > PAGE else None
 
 
 def make_secret() -> str:

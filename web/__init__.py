@@ -32,6 +32,7 @@ from web.pages import (
     samples,
     uploaded,
     versions,
+    webhooks,
 )
 
 PAGES = (
@@ -55,6 +56,7 @@ PAGES = (
     images,
     predict,
     oauth,
+    webhooks,
 )
 API = (api_predict, api_runs, api_versions)
 

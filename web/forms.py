@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, IntegerField, PasswordField, SelectField, SelectMultipleField, StringField
+from wtforms import (
+    BooleanField,
+    IntegerField,
+    PasswordField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    URLField,
+)
 from wtforms import TextAreaField as TextField
 from wtforms.validators import EqualTo, InputRequired, Length, NumberRange, Optional, Regexp
 from wtforms.widgets import CheckboxInput, ListWidget
 
+from jobs.addresses import MAX_ADDRESS
 from models import ROLES, SCOPES
 from web.auth import MAX_PASSWORD, MAX_USER_NAME, MIN_PASSWORD, NAME_HINT, USER_NAME, strip_name
 
@@ -22,6 +31,10 @@ SCOPE_WORDS = {
     "train": "Start and stop runs",
     "predict": "Ask for predictions",
     "admin": "Manage users",
+}
+EVENT_WORDS = {
+    "run.finished": "A training run has ended: finished, failed or cancelled",
+    "import.finished": "An import of a zip, a folder or samples has ended",
 }
 EXPIRY_CHOICES = [(7, "7 days"), (30, "30 days"), (90, "90 days"), (365, "1 year"), (0, "Never")]
 
@@ -142,3 +155,22 @@ class MemberForm(FlaskForm):
 
     name = StringField("Name", [InputRequired(), Length(max=100)], filters=[_strip])
     role = SelectField("Role", choices=[(role, role.capitalize()) for role in ROLES])
+
+
+class WebhookForm(FlaskForm):
+    """An address to call, and what about."""
+
+    address = URLField(
+        "Address",
+        [InputRequired("Type the address to call."), Length(max=MAX_ADDRESS)],
+        description="https:// or http://, without name and password.",
+        render_kw={"placeholder": "https://example.org/pigeonhole", "autocomplete": "off"},
+    )
+    events = SelectMultipleField(
+        "It is told when",
+        [InputRequired("Choose at least one.")],
+        choices=list(EVENT_WORDS.items()),
+        default=list(EVENT_WORDS),
+        widget=ListWidget(prefix_label=False),
+        option_widget=CheckboxInput(),
+    )
