@@ -18,7 +18,12 @@ PUBLIC = {
     "health.livez",
     "health.readyz",
     "oauth_programs.token",
+    "oauth_programs.revoke",
+    "oauth_programs.introspect",
+    "oauth_programs.describe",
 }
+# Called by programs that sign in with an id and a secret; a cookie counts for nothing there.
+BY_CLIENTS = {"oauth_programs.token", "oauth_programs.revoke", "oauth_programs.introspect"}
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -57,7 +62,7 @@ def test_nothing_is_changed_on_a_page_without_a_csrf_token(client, sign_in, alic
     del client.environ_base["HTTP_X_CSRFTOKEN"]
     wrong = []
     for endpoint, method, address in calls:
-        if method in WRITES and not address.startswith("/api/"):
+        if method in WRITES and not address.startswith("/api/") and endpoint not in BY_CLIENTS:
             status = client.open(address, method=method).status_code
             wrong += [f"{method} {address} ({endpoint}): {status}"] if status != 400 else []
     assert not wrong

@@ -15,8 +15,10 @@ from authlib.oauth2.rfc6749.errors import (
     UnsupportedResponseTypeError,
 )
 from authlib.oauth2.rfc6749.requests import OAuth2Request
+from flask import current_app
 
 from models import AuthorizationCode, Client, RefreshToken, User, now
+from web import auth
 from web.oauth import clients, issuing, scopes
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 in base64url
@@ -124,6 +126,58 @@ class ClientGrant(grants.ClientCredentialsGrant):
         super().validate_token_request()
         if self.request.client.secret_hash is None:
             raise UnauthorizedClientError("Only a client with a secret may use client_credentials.")
+
+
+class PasswordGrant(grants.ResourceOwnerPasswordCredentialsGrant):
+    """A program takes a user's password, where a setting allows what RFC 9700, 2.4 forbids."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+
+    @classmethod
+    def check_token_endpoint(cls, request: OAuth2Request) -> bool:
+        """Whether the request is for this grant, and the grant is on."""
+        return current_app.config["PIGEONHOLE"].oauth_password_grant and super().check_token_endpoint(request)
+
+    def authenticate_user(self, username: str, password: str) -> User:
+        """Return whose password it is; counted as the login page counts, and with it.
+
+        Raises:
+            InvalidGrantError: it is not theirs.
+            TooOften: too many failed within the last minute.
+        """
+        try:
+            user = auth.try_login(username, password)
+        except auth.TooManyLogins as error:
+            raise TooOften(error.retry_seconds) from error
+        if user is None:
+            raise InvalidGrantError("Name and password don't go together.")
+        return user
+
+    def validate_token_request(self) -> None:
+        """Check the request, and note that the user let the client in.
+
+        Raises:
+            OAuth2Error: it is refused.
+        """
+        super().validate_token_request()
+        request = self.request
+        scopes.choose(request.client, request.user, request.payload.scope)
+        request.consent = issuing.begin_consent(request.client, request.user)
+
+
+class TooOften(OAuth2Error):
+    """Too many failed logins."""
+
+    error = "temporarily_unavailable"
+    status_code = 429
+
+    def __init__(self, retry_seconds: int):
+        super().__init__(f"Too many failed logins. Try again in {retry_seconds} seconds.")
+        self.retry_seconds = retry_seconds
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        """Return the headers of the answer, which tell when to come back."""
+        return [*super().get_headers(), ("Retry-After", str(self.retry_seconds))]
 
 
 class RefreshGrant(grants.RefreshTokenGrant):

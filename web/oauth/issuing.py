@@ -22,10 +22,9 @@ def give_code(client: Client, user: User, code: str, scopes: list[str], address:
         address: where the code is sent; the client must name it again.
         challenge: PKCE's, by S256.
     """
-    consent = Consent(client=client, user=user)
     db.session.add(
         AuthorizationCode(
-            consent=consent,
+            consent_id=begin_consent(client, user).id,
             code_hash=tokens.digest(code),
             redirect_uri=address,
             scopes=scopes,
@@ -33,6 +32,14 @@ def give_code(client: Client, user: User, code: str, scopes: list[str], address:
             expires_at=now() + timedelta(seconds=CODE_SECONDS),
         )
     )
+
+
+def begin_consent(client: Client, user: User) -> Consent:
+    """Note that the user lets the client in."""
+    consent = Consent(client=client, user=user)
+    db.session.add(consent)
+    db.session.flush()
+    return consent
 
 
 def find_code(text: str) -> AuthorizationCode | None:

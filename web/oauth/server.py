@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 from authlib.common.urls import add_params_to_uri
 from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError
+from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError, UnsupportedGrantTypeError
 from authlib.oauth2.rfc6749.requests import OAuth2Payload, OAuth2Request
 from authlib.oauth2.rfc7636 import CodeChallenge
 from flask import Response, request
@@ -17,7 +17,7 @@ from werkzeug.datastructures import MultiDict
 
 from models import Client, Consent, User
 from web import tokens
-from web.oauth import clients, grants, issuing, scopes
+from web.oauth import clients, endpoints, grants, issuing, metadata, scopes
 
 
 class _Payload(OAuth2Payload):
@@ -85,6 +85,19 @@ class Server(AuthorizationServer):
         request.auth_method = "none" if client.secret_hash is None else "client_secret_basic"
         return client
 
+    def get_token_grant(self, request: _Request) -> Any:
+        """Return the grant asked for.
+
+        Raises:
+            UnsupportedGrantTypeError: an unknown one, or one that is off.
+        """
+        try:
+            return super().get_token_grant(request)
+        except (
+            UnsupportedGrantTypeError
+        ) as error:  # Authlib's would say back what was sent, whatever it holds
+            raise UnsupportedGrantTypeError("that") from error
+
     def generate_token(
         self,
         grant_type: str,
@@ -144,6 +157,9 @@ server = Server()
 server.register_grant(grants.CodeGrant, [CodeChallenge(required=True)])
 server.register_grant(grants.ClientGrant)
 server.register_grant(grants.RefreshGrant)
+server.register_grant(grants.PasswordGrant)
+server.register_endpoint(endpoints.Revocation)
+server.register_endpoint(endpoints.Introspection)
 
 
 def answer_token_request() -> Response:
@@ -161,6 +177,24 @@ def answer_token_request() -> Response:
     except OAuth2Error as error:
         return server.handle_error_response(None, error)
     return server.create_token_response(request.form)
+
+
+def answer_revocation() -> Response:
+    """Answer the request at hand to revoke a token (RFC 7009): 200 where there is none too. Commit then."""
+    return _answer_about_token("revocation")
+
+
+def answer_introspection() -> Response:
+    """Answer the request at hand to tell what a token is worth (RFC 7662): `{"active": false}` for most."""
+    return _answer_about_token("introspection")
+
+
+def _answer_about_token(name: str) -> Response:
+    try:
+        refuse_what_is_repeated(request.form)
+    except OAuth2Error as error:
+        return server.handle_error_response(None, error)
+    return server.create_endpoint_response(name, request.form)
 
 
 def check_authorization(user: User) -> grants.CodeGrant:
@@ -186,14 +220,9 @@ def answer_refusal(error: OAuth2Error) -> Response:
 def _send_back(answer: Response) -> Response:
     """Name ourselves (RFC 9207), and have the browser come by GET (RFC 9700, 4.12)."""
     answer.status_code = 303
-    answer.location = add_params_to_uri(answer.location, {"iss": issuer()})
+    answer.location = add_params_to_uri(answer.location, {"iss": metadata.issuer()})
     answer.headers["Cache-Control"] = "no-store"
     return answer
-
-
-def issuer() -> str:
-    """Return what this server calls itself to clients: its address."""
-    return request.url_root.rstrip("/")
 
 
 def refuse_what_is_repeated(values: MultiDict) -> None:

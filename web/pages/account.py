@@ -18,12 +18,11 @@ from flask import (
 from flask_login import logout_user
 from werkzeug.wrappers import Response
 
-from models import Invitation, Token, User, db, now
+from models import Invitation, Token, db, now
 from web import auth, invitations, tokens
 from web.access import get_user, public
 from web.forms import AcceptForm, LoginForm, PasswordForm, SetupForm, TokenForm
 from web.inputs import local_address
-from web.transactions import start_reading
 
 blueprint = Blueprint("account", __name__)
 
@@ -38,7 +37,7 @@ def login() -> Response | str | tuple[str, int]:
     if not form.validate_on_submit():
         return render_template("account/login.html", form=form)
     try:
-        user = _try_login(form.name.data, form.password.data)
+        user = auth.try_login(form.name.data, form.password.data)
     except auth.TooManyLogins as error:
         return _too_many(error, render_template("account/login.html", form=form, problem=str(error)))
     if user is None:
@@ -46,25 +45,6 @@ def login() -> Response | str | tuple[str, int]:
         return render_template("account/login.html", form=form, problem=problem), 401
     auth.start_session(user)
     return redirect(_next_page())
-
-
-def _try_login(name: str, password: str) -> User | None:
-    """Return the user whose password this is; counted as failed until it turns out right.
-
-    Raises:
-        TooManyLogins: too many failed within the last minute.
-    """
-    attempt_id = auth.begin_attempt(name, request.remote_addr or "")
-    db.session.commit()
-    start_reading()  # comparing takes long, so it is done without a lock
-    user = auth.find_user(name)
-    is_right = auth.is_password(user, password)
-    db.session.rollback()
-    if not is_right:
-        return None
-    auth.forget_attempt(attempt_id)
-    db.session.commit()
-    return user
 
 
 def _too_many(error: auth.TooManyLogins, page: str) -> Response:
@@ -154,7 +134,7 @@ def change_password() -> Response | str | tuple[str, int]:
     if not form.validate():
         return _page(password_form=form), 422
     try:
-        known = _try_login(user.name, form.current.data)
+        known = auth.try_login(user.name, form.current.data)
     except auth.TooManyLogins as error:
         return _too_many(error, _page(password_form=form, problem=str(error)))
     if known is None:
