@@ -11,7 +11,7 @@ from flask import current_app
 from sqlalchemy import and_, delete, not_, or_, select
 
 from datasets import sweep as sweeping
-from jobs import imports, runs, trees, webhooks
+from jobs import imports, runs, spent, trees, webhooks
 from models import IdempotencyKey, Import, Job, Run, db, now
 from utils import lock_file
 
@@ -33,7 +33,7 @@ def sweep() -> int:
 
     It commits in between: bytes may only go once no row can come back to them.
     """
-    count = sweeping.sweep_rows() + webhooks.sweep_rows()
+    count = sweeping.sweep_rows() + webhooks.sweep_rows() + spent.sweep_rows()
     done = now() - SMALL_JOBS_KEPT
     db.session.execute(delete(Job).where(Job.kind.in_(("embed", "preview")), Job.finished_at < done))
     over = now() - timedelta(hours=current_app.config["PIGEONHOLE"].idempotency_hours)
