@@ -87,9 +87,9 @@ class Walk:
         if message.type == "error":
             self.complaints.append(f"{self.page.url}: {message.text}")
 
-    def go(self, path: str) -> None:
-        """Open an address of the house."""
-        self.page.goto(self.address + path)
+    def go(self, path: str, status: int = 200) -> None:
+        """Open an address of the house, and see that it is answered as it should be."""
+        assert self.page.goto(self.address + path).status == status, path
 
     def look(self) -> None:
         """Check the page: one h1, nothing wider than the window, accessible in light and in dark."""
@@ -169,8 +169,11 @@ def test_the_version_is_measured_and_its_cells_open_their_images(trained):
     page.locator(".bk-Figure, .bk-Canvas, canvas").first.wait_for()
     trained.look()
     page.get_by_text("The same as a table").click()
-    page.locator("details[open] td a").first.click()
+    cell = page.locator("details[open] td a").first
+    count = int(cell.inner_text().split()[0])
+    cell.click()
     page.wait_for_url(re.compile("/versions/1/items"))
+    assert page.locator("ol.wrong > li").count() == count
     trained.look()
 
 
@@ -188,7 +191,7 @@ def test_every_other_page_of_the_house_is_sound(trained):
 
 def test_the_error_pages_are_in_the_same_house(trained):
     before = len(trained.complaints)
-    trained.go("/nothing-here")
+    trained.go("/nothing-here", status=404)
     trained.look()
     del trained.complaints[before:]  # the browser reports the 404 that was asked for
 

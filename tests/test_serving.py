@@ -98,9 +98,10 @@ def test_a_full_line_turns_the_next_one_away():
         pass
 
 
-def test_warming_up_passes_over_a_version_it_cannot_load(app, version):
+def test_warming_up_passes_over_a_version_it_cannot_load(app, version, caplog):
     (app.config["PIGEONHOLE"].folder("runs") / version.run.folder / "package" / "package.json").unlink()
     warmup.warm_up()
+    assert f"Version {version.number} of {version.dataset.slug}: " in caplog.text
 
 
 def test_predicting_imports_neither_tensorflow_nor_scikit_learn(app, version):
