@@ -12,6 +12,7 @@ from datasets.counts import recount
 from datasets.names import NameRefused, clean_name
 from models import Change, Dataset, Item, User, db, now
 
+MAX_AT_ONCE = 50_000  # items: some two seconds in which nobody else writes
 _CHUNK = 1000  # ids in one statement
 
 
@@ -161,6 +162,16 @@ def undo(change: Change) -> int:
     change.undone_at = now()
     recount(dataset)
     return gone
+
+
+def check_count(item_ids: Collection[int]) -> None:
+    """Refuse to change more items in one request than others can wait for.
+
+    Raises:
+        ChangeRefused: more than MAX_AT_ONCE.
+    """
+    if len(item_ids) > MAX_AT_ONCE:
+        raise ChangeRefused(f"{MAX_AT_ONCE:,} images are the most at once. Choose a label or split first.")
 
 
 def _of_one_dataset(items: Iterable[Item]) -> tuple[list[Item], Dataset]:

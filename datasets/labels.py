@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 
 from datasets.changes import record
 from datasets.counts import recount
-from datasets.names import NameRefused, clean_name
+from datasets.names import NameRefused, NameTaken, clean_name
 from models import Change, Dataset, Item, ItemLabel, Label, User, db
 
 _CHUNK = 1000  # ids in one statement
@@ -50,11 +50,12 @@ def create(dataset: Dataset, name: str) -> Label:
     """Make a label.
 
     Raises:
-        NameRefused: the name is not one for a label, or is taken.
+        NameRefused: the name is not one for a label.
+        NameTaken: there is a label of that name.
     """
     name = clean_name(name, "label")
     if find(dataset, name):
-        raise NameRefused(f"There is already a label {name}.")
+        raise NameTaken(f"There is already a label {name}.")
     return find_or_create(dataset, [name])[name]
 
 
@@ -62,12 +63,13 @@ def rename(label: Label, name: str) -> None:
     """Give a label another name.
 
     Raises:
-        NameRefused: the name is not one for a label, or another label has it (merge them instead).
+        NameRefused: the name is not one for a label.
+        NameTaken: another label has it (merge them instead).
     """
     name = clean_name(name, "label")
     dataset = db.session.get(Dataset, label.dataset_id)
     if find(dataset, name) not in (None, label):
-        raise NameRefused(f"There is already a label {name}. Merge the two if they mean the same.")
+        raise NameTaken(f"There is already a label {name}. Merge the two if they mean the same.")
     label.name = name
     db.session.flush()
 

@@ -20,6 +20,12 @@ class NameRefused(ValueError):
     code = "name_refused"
 
 
+class NameTaken(NameRefused):
+    """A name that another has already."""
+
+    code = "name_taken"
+
+
 def is_harmless(text: str) -> bool:
     """Whether `text` holds no control, bidirectional or unassigned character."""
     return not any(_is_harmful(character) for character in text)

@@ -95,7 +95,7 @@ def test_all_of_nothing_is_nothing(owner, items, choice):
 
 
 def test_more_than_can_be_done_at_once_is_refused(owner, items, monkeypatch):
-    monkeypatch.setattr("web.pages.items.MAX_AT_ONCE", 4)
+    monkeypatch.setattr("datasets.editing.MAX_AT_ONCE", 4)
     answer = change(owner, [], "add", label="red", all="1")
     assert "4 images are the most at once" in owner.get(answer.location).text
     assert labels_of(items[:1]) == [["rose"]]

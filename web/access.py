@@ -12,6 +12,7 @@ from sqlalchemy import and_, bindparam, select
 from models import ROLES, Dataset, Member, User, db
 
 View = TypeVar("View", bound=Callable)
+Part = TypeVar("Part")
 
 # Built once: every page and every call of the API asks it.
 _WITH_ROLE = (
@@ -93,6 +94,22 @@ def get_dataset(slug: str, role: str = "viewer", allow_public: bool = False) -> 
     if ROLES.index(theirs) < ROLES.index(role):
         abort(403, f"Only an {role} of this dataset may do that. Ask one of its owners.")
     return dataset
+
+
+def get_part(table: type[Part], row_id: int, role: str = "viewer") -> Part:
+    """Return a row of a dataset (an item, a label, an import, …) if the user has at least `role` on that.
+
+    Aborts with 401 for a stranger, 404 when it is not theirs to see or not there, 403 when their role is too
+    low.
+    """
+    row = db.session.get(table, row_id)
+    dataset = db.session.get(Dataset, row.dataset_id) if row else None
+    if get_user() is None:
+        abort(401)
+    if dataset is None or not has_role(get_user(), dataset, "viewer"):
+        abort(404)
+    get_dataset(dataset.slug, role)
+    return row
 
 
 def get_datasets(user: User) -> list[Dataset]:

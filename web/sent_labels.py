@@ -16,22 +16,31 @@ from datasets.label_lists import LabelListRefused
 from datasets.labelling import WAYS, Choices, File, SentList
 from datasets.names import NameRefused, clean_name, make_inert
 from datasets.sources import Brought, bring
+from web.errors import Refused
 
 MAX_HEADING = 200  # characters of a column's heading
 MAX_MIN_ITEMS = 1_000_000
 
 
 def sent_label() -> str | None:
-    """Return the label chosen for all; abort with 422 where it can't be one."""
+    """Return the label chosen for all, None where there is none.
+
+    Raises:
+        Refused: it can't be one.
+    """
     text = request.form.get("label", "")
     try:
         return clean_name(text, "label") if text.strip() else None
     except NameRefused as refused:
-        return abort(422, str(refused))
+        raise Refused(str(refused), "label", word=refused.code) from refused
 
 
 def read_options() -> dict[str, Any]:
-    """Return how labels are to be found, as `Import.options` has it, or abort with 422."""
+    """Return how labels are to be found, as `Import.options` has it.
+
+    Raises:
+        Refused: a choice makes no sense.
+    """
     columns = [name.strip() for name in re.split(r"[,\n]", request.form.get("label_columns", ""))]
     options = {
         "file_column": request.form.get("file_column", "").strip(),
@@ -39,39 +48,45 @@ def read_options() -> dict[str, Any]:
         "labels_from": _read_way(),
         "min_items": _read_min_items(),
     }
-    if any(len(name) > MAX_HEADING for name in (options["file_column"], *options["label_columns"])):
-        abort(422, f"The heading of a column has more than {MAX_HEADING} characters. Rename it.")
+    for field, names in (
+        ("file_column", [options["file_column"]]),
+        ("label_columns", options["label_columns"]),
+    ):
+        if any(len(name) > MAX_HEADING for name in names):
+            message = f"The heading of a column has more than {MAX_HEADING} characters. Rename it."
+            raise Refused(message, field)
     return {name: value for name, value in options.items() if value}
 
 
 def _read_way() -> str:
     way = request.form.get("labels_from") or WAYS[0]
     if way not in WAYS:
-        abort(422, f"Choose where labels come from: {', '.join(WAYS)}.")
+        raise Refused(f"Choose where labels come from: {', '.join(WAYS)}.", "labels_from")
     return way
 
 
 def _read_min_items() -> int:
     text = request.form.get("min_items", "").strip() or "0"
     if not (text.isascii() and text.isdigit() and len(text) < 8 and int(text) <= MAX_MIN_ITEMS):
-        abort(422, f"The fewest images of a label are a whole number up to {MAX_MIN_ITEMS:,}.")
+        message = f"The fewest images of a label are a whole number up to {MAX_MIN_ITEMS:,}."
+        raise Refused(message, "min_items")
     return int(text)
 
 
-def sent_list() -> FileStorage | None:
+def sent_list(field: str = "list") -> FileStorage | None:
     """Return the CSV sent beside the images, None where there is none; abort with 413 above MAX_CSV."""
-    file = request.files.get("list")
-    if file is None or not file.filename:
+    file = request.files.get(field)
+    if file is None or not (file.filename or size_of(file)):  # a form without a choice sends an empty one
         return None
     if size_of(file) > current_app.config["PIGEONHOLE"].max_csv:
         raise RequestEntityTooLarge
     return file
 
 
-def read_list() -> SentList | None:
+def read_list(field: str = "list") -> SentList | None:
     """Return the name and content of the CSV sent beside the images, None where there is none."""
-    file = sent_list()
-    return SentList(make_inert(file.filename), file.stream.read()) if file else None
+    file = sent_list(field)
+    return SentList(make_inert(file.filename or "labels.csv"), file.stream.read()) if file else None
 
 
 def size_of(file: FileStorage) -> int:

@@ -1,4 +1,4 @@
-"""Uploaded zips on their way in: from the request to the instance's `uploads/`, never through memory."""
+"""Uploaded zips on their way in: from the request to the instance's `uploads/` and the queue."""
 
 from __future__ import annotations
 
@@ -7,20 +7,71 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from flask import current_app
 from werkzeug.datastructures import FileStorage
 
 from datasets import archives, intake, storage
+from datasets.archives import ArchiveRefused
+from datasets.label_lists import LabelListRefused
 from datasets.labelling import Choices, SentList, label_files
 from datasets.names import make_inert
 from datasets.sources import files_of
+from jobs.imports import start_import
+from models import Import, db
 from utils import generate_random_name
+from web.access import get_dataset, get_user
+from web.errors import Refused
 
 MIB = 1024 * 1024
 # Smaller zips are unpacked on trial at once, larger ones by the import, which refuses them just the same.
 CHECKED_AT_ONCE = 64 * MIB
 LIST_CHECKED_AT_ONCE = 8 * MIB  # about a second
+
+
+def take_zip(
+    slug: str, archive: FileStorage, table: FileStorage | None, label: str | None, options: dict[str, Any]
+) -> Import:
+    """Keep a sent zip and the CSV of labels beside it, put their import into the queue, and commit.
+
+    Neither goes through memory, and no transaction is open while they are copied and checked.
+
+    Args:
+        slug: of a dataset that the user may change; it aborts as `get_dataset` does where they may not.
+        archive: the zip.
+        table: the CSV.
+        label: one for everything in it.
+        options: how labels are found, as `Import.options` has it.
+
+    Raises:
+        Refused: the zip or the CSV is not taken; nothing of them is kept.
+        StorageFull: the disk is nearly full.
+    """
+    choices, name = choices_of(slug, label, options), make_inert(archive.filename or "images.zip")
+    db.session.rollback()
+    try:
+        with kept(archive, table, choices) as (path, list_path):
+            if table is not None:
+                options = {**options, "list": str(list_path), "list_name": name_of_list(table)}
+            dataset = get_dataset(slug, "editor")
+            import_ = start_import(dataset, get_user(), "zip", name, path, label, options)
+            db.session.commit()
+            return import_
+    except (ArchiveRefused, LabelListRefused) as refused:
+        is_list = table is not None and isinstance(refused, LabelListRefused)
+        field = table.name if is_list else archive.name
+        raise Refused(f"{name}: {refused}", field, name, refused.code) from refused
+
+
+def choices_of(slug: str, label: str | None, options: dict[str, Any]) -> Choices:
+    """Return how labels are found for a dataset that the user may change."""
+    return intake.choices_of(get_dataset(slug, "editor"), label, options)
+
+
+def name_of_list(table: FileStorage) -> str:
+    """Return what a sent CSV is called, for showing."""
+    return make_inert(table.filename or "labels.csv")
 
 
 @contextmanager
@@ -50,7 +101,7 @@ def _check_labels(path: Path, choices: Choices, table: FileStorage | None, list_
     file, most = (list_path, LIST_CHECKED_AT_ONCE) if table else (path, CHECKED_AT_ONCE)
     if file.stat().st_size > most:
         return  # the import refuses it just the same
-    sent = SentList(make_inert(table.filename), list_path.read_bytes()) if table else None
+    sent = SentList(name_of_list(table), list_path.read_bytes()) if table else None
     with archives.open_archive(path, intake.limits()) as archive:
         label_files(files_of(archive), choices, sent)
 

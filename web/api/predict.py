@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-
 from flask import Response, abort, jsonify, request
 from marshmallow import Schema, fields, validate
 from sqlalchemy import select
@@ -19,6 +16,7 @@ from web.api.shapes import Whole
 from web.errors import Refused, api_error
 from web.inputs import read_json
 from web.limits import limits
+from web.sent_images import decode_image
 
 blueprint = Noun("predict", "Answers to images")
 
@@ -147,12 +145,11 @@ def _read_json_images() -> tuple[list[Sent], bool]:
 
 
 def _decode(text: str) -> bytes | ImageRefused:
-    """Return the bytes of base64 text (line breaks allowed) or of a data: address."""
-    encoded = text.partition(",")[2] if text.startswith("data:") else text
+    """Return the image's bytes, or why there are none."""
     try:
-        return base64.b64decode("".join(encoded.split()), validate=True)
-    except (binascii.Error, ValueError):
-        return ImageRefused("not_base64", "This is not valid base64. Send the image's bytes in base64.")
+        return decode_image(text)
+    except ImageRefused as refused:
+        return refused
 
 
 def _answer(version, sent: list[Sent]) -> list[Outcome]:

@@ -16,6 +16,7 @@ from web.inputs import LARGEST_NUMBER
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 NAME_LENGTH = 100
+MAX_LABELS = 1_000  # in one request
 
 
 class Whole(fields.Field[int]):
@@ -90,7 +91,13 @@ def page_of(schema: type[Schema]) -> type[Schema]:
     )
 
 
-def list_page(query: Select, identifier: Any, as_json: Callable[[Any], dict], page: dict[str, Any]) -> dict:
+def list_page(
+    query: Select,
+    identifier: Any,
+    as_json: Callable[[Any], dict],
+    page: dict[str, Any],
+    is_oldest_first: bool = False,
+) -> dict:
     """Return one page of `query`, newest first, as `{"items", "next", "total"}`.
 
     Args:
@@ -98,12 +105,14 @@ def list_page(query: Select, identifier: Any, as_json: Callable[[Any], dict], pa
         identifier: the table's id column; the cursor is the id of the last row shown.
         as_json: makes a row into what the list holds.
         page: the arguments of PageArguments.
+        is_oldest_first: begin with the first row instead.
     """
     total = db.session.scalar(select(func.count()).select_from(query.subquery()))
     if page["cursor"] is not None:
-        query = query.where(identifier < page["cursor"])
-    limit = page["limit"]
-    rows = list(db.session.scalars(query.order_by(identifier.desc()).limit(limit + 1)))
+        is_further = identifier > page["cursor"] if is_oldest_first else identifier < page["cursor"]
+        query = query.where(is_further)
+    limit, order = page["limit"], identifier.asc() if is_oldest_first else identifier.desc()
+    rows = list(db.session.scalars(query.order_by(order).limit(limit + 1)))
     following = str(rows[limit - 1].id) if len(rows) > limit else None
     return {"items": [as_json(row) for row in rows[:limit]], "next": following, "total": total}
 

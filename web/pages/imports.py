@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, abort, current_app, jsonify, redirect, render_template, request, url_for
@@ -11,7 +10,6 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from datasets import intake
-from datasets.archives import ArchiveRefused
 from datasets.checking import SentFile
 from datasets.label_lists import LabelListRefused
 from datasets.labelling import File, label_files
@@ -99,18 +97,9 @@ def add_list(slug: str) -> Response:
 @limits(body="MAX_ZIP", rate="upload")
 def add_zip(slug: str) -> Any:
     """Take a zip, check its frame at once and work through it in the background."""
-    dataset = get_dataset(slug, "editor")
+    get_dataset(slug, "editor")
     sent, table = _sent_files("archive", "Choose a zip.")[0], sent_list()
-    label, options = sent_label(), read_options()
-    choices = intake.choices_of(dataset, label, options)
-    db.session.rollback()  # a large file is copied and checked: nobody waits for us
-    try:
-        with uploads.kept(sent, table, choices) as (path, list_path):
-            if table is not None:
-                options |= {"list": str(list_path), "list_name": make_inert(table.filename)}
-            import_ = _start(slug, "zip", make_inert(sent.filename), path, label, options)
-    except (ArchiveRefused, LabelListRefused) as refused:
-        abort(422, f"{make_inert(sent.filename)}: {refused}")
+    import_ = uploads.take_zip(slug, sent, table, sent_label(), read_options())
     address = url_for("imports.show", slug=slug, import_id=import_.id)
     return (jsonify(import_id=import_.id, url=address), 202) if wants_json() else redirect(address, 303)
 
@@ -119,7 +108,8 @@ def add_zip(slug: str) -> Any:
 @limits(rate="upload")
 def add_digits(slug: str) -> Response:
     """Take the sample of handwritten digits, to try the house with."""
-    import_ = _start(slug, "digits", "Sample digits")
+    import_ = start_import(get_dataset(slug, "editor"), get_user(), "digits", "Sample digits")
+    db.session.commit()
     return redirect(url_for("imports.show", slug=slug, import_id=import_.id), 303)
 
 
@@ -214,20 +204,6 @@ def _as_report(import_: Import, taken: list[Taken]) -> dict[str, Any]:
         "skipped": [{"file": one.sent_name, "reason": one.message} for one in skipped],
         "refused": [{"file": one.sent_name, "code": one.code, "message": one.message} for one in refused],
     }
-
-
-def _start(
-    slug: str,
-    kind: str,
-    source: str,
-    upload: Path | None = None,
-    label: str | None = None,
-    options: dict[str, Any] | None = None,
-) -> Import:
-    dataset = get_dataset(slug, "editor")
-    import_ = start_import(dataset, get_user(), kind, source, upload, label, options)
-    db.session.commit()
-    return import_
 
 
 def _find_import(dataset: Dataset, import_id: int) -> Import:

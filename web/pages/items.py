@@ -15,7 +15,6 @@ from web.pages.datasets import read_filters
 
 blueprint = Blueprint("items", __name__, url_prefix="/datasets/<slug>")
 MAX_CHOSEN = 500  # more than any page shows
-MAX_AT_ONCE = 50_000  # of a filter: some two seconds in which nobody else writes
 # What a form's action does to labels; "set" may leave none, "relabel" wants one.
 HOW = {"relabel": "set", "set": "set", "clear": "set", "add": "add", "remove": "remove"}
 
@@ -73,8 +72,7 @@ def _chosen_ids(dataset: Dataset) -> list[int]:
 def _make_change(dataset: Dataset, ids: list[int], action: str) -> Change:
     if not ids:
         raise ChangeRefused("Choose at least one image first.")
-    if len(ids) > MAX_AT_ONCE:
-        raise ChangeRefused(f"{MAX_AT_ONCE:,} images are the most at once. Choose a label or split first.")
+    editing.check_count(ids)
     if action == "delete":
         return editing.delete_ids(dataset, ids, get_user())
     if action not in HOW:

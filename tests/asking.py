@@ -1,0 +1,28 @@
+"""What tests of the API share: somebody who asks it with a token of their own."""
+
+from __future__ import annotations
+
+import io
+
+from models import db
+from web import tokens
+
+SCOPES = ("read", "write")
+
+
+def asker(client, user, *scopes: str):
+    """`ask(method, address, **more)` as `user`, with a token that may do `scopes` (read and write)."""
+    _, text = tokens.make_token(user, "test", list(scopes or SCOPES))
+    db.session.commit()
+
+    def ask(method: str, address: str, **more):
+        headers = {"Authorization": f"Bearer {text}", **more.pop("headers", {})}
+        path = address if address.startswith("/") else f"/api/v1/{address}"
+        return client.open(path, method=method, headers=headers, **more)
+
+    return ask
+
+
+def file(content: bytes, name: str = "image.png") -> tuple[io.BytesIO, str]:
+    """A file of a form."""
+    return io.BytesIO(content), name

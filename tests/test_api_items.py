@@ -1,0 +1,296 @@
+"""Items over the API: added, looked through, looked at, labelled, deleted, brought back."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import pytest
+from PIL import Image
+from sqlalchemy import func, select
+
+from models import Dataset, Item, Job, Member, db
+from tests import corpus
+from tests.asking import asker, file
+from tests.corpus import photo
+from tests.test_datasets_pages import add_items, make_member
+
+ITEMS = "datasets/flowers/items"
+
+
+@pytest.fixture
+def ask(client, alice, dataset):
+    """alice asks."""
+    return asker(client, alice)
+
+
+def add(ask, *images, **fields):
+    """Post images given as (name, bytes)."""
+    data = {"image": [file(content, name) for name, content in images], **fields}
+    return ask("POST", ITEMS, data=data, content_type="multipart/form-data")
+
+
+def two():
+    return ("a.jpg", photo(1)), ("b.jpg", photo(2))
+
+
+def labels_of(answer) -> list[list[str]]:
+    return [item["labels"] for item in answer.json["added"]]
+
+
+def count(table) -> int:
+    return db.session.scalar(select(func.count()).select_from(table))
+
+
+def test_images_are_added_and_shown_as_the_items_they_became(ask):
+    answer = add(ask, *two(), label="rose")
+    assert answer.status_code == 200
+    assert [item["file"] for item in answer.json["added"]] == ["a.jpg", "b.jpg"]
+    first = answer.json["added"][0]
+    assert ask("GET", first["url"]).json == first
+    assert (first["labels"], first["status"], first["format"]) == (["rose"], "labelled", "JPEG")
+
+
+def test_what_was_added_is_to_be_embedded(ask):
+    add(ask, *two())
+    assert [job.kind for job in db.session.scalars(select(Job))] == ["embed"]
+
+
+@pytest.mark.parametrize(
+    ("task", "sent", "expected"),
+    [
+        ("single-label", [], [[], []]),
+        ("single-label", ["rose"], [["rose"], ["rose"]]),
+        ("single-label", ["rose", "daisy"], [["rose"], ["daisy"]]),
+        ("single-label", ["rose", ""], [["rose"], []]),
+        ("multi-label", ["rose"], [["rose"], ["rose"]]),
+        ("multi-label", ["rose", "daisy"], [["daisy", "rose"], ["daisy", "rose"]]),
+    ],
+)
+def test_labels_are_for_all_images_or_for_each_in_order(ask, dataset, task, sent, expected):
+    dataset.task = task
+    assert labels_of(add(ask, *two(), label=sent)) == expected
+
+
+@pytest.mark.parametrize("sent", [["rose", "daisy", "tulip"], ["x" * 101], ["bidi\u202e", "rose"]])
+def test_labels_that_do_not_fit_are_refused_before_anything_is_kept(ask, sent):
+    answer = add(ask, *two(), label=sent)
+    assert (answer.status_code, answer.json["error"]["field"]) == (422, "label")
+    assert count(Item) == 0
+
+
+def test_a_bad_image_among_good_ones_is_told_by_name(ask):
+    answer = add(ask, ("a.jpg", photo(1)), ("bad.jpg", b"<html>"), ("again.jpg", photo(1)))
+    assert answer.status_code == 200
+    assert [one["file"] for one in answer.json["refused"]] == ["bad.jpg"]
+    (skipped,) = answer.json["skipped"]
+    assert skipped["file"] == "again.jpg" and skipped["item"] == answer.json["added"][0]["id"]
+
+
+def test_when_nothing_was_taken_the_error_is_the_first_ones_and_the_lists_stand_beside_it(ask):
+    answer = add(ask, ("one.jpg", b"<html>"), ("two.jpg", b""))
+    assert answer.status_code == 422
+    error = answer.json["error"]
+    assert (error["file"], error["field"], error["code"]) == ("one.jpg", "image", "not_an_image")
+    assert [one["file"] for one in answer.json["refused"]] == ["one.jpg", "two.jpg"]
+
+
+def test_an_image_may_be_sent_as_base64_with_its_labels_and_name(ask):
+    text = base64.encodebytes(photo(1)).decode()
+    body = {"image": text, "labels": ["rose"], "file": "cam/1.jpg"}
+    (item,) = ask("POST", ITEMS, json=body).json["added"]
+    assert (item["labels"], item["file"]) == (["rose"], "cam/1.jpg")
+    again = ask("POST", ITEMS, json={"image": f"data:image/jpeg;base64,{text}"})
+    assert again.json["skipped"][0]["item"] == item["id"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({"json": {"image": "???"}}, 422, "image"),
+        ({"json": {"image": ""}}, 422, "image"),
+        ({"json": {"image": " \n"}}, 422, "image"),
+        ({"json": {"labels": ["rose"]}}, 422, "image"),
+        ({"json": {"image": 5}}, 422, "image"),
+        ({"json": {"image": "aGk=", "labels": "rose"}}, 422, "labels"),
+        ({"json": {"image": "aGk=", "labels": ["rose", "daisy"]}}, 422, "labels"),
+        ({"json": {"image": "aGk=", "labels": [5]}}, 422, "labels.0"),
+        ({"json": {"image": "aGk=", "colour": "red"}}, 400, None),
+        ({"json": []}, 400, None),
+        ({"data": {"image": "text"}, "content_type": "multipart/form-data"}, 422, "image"),
+        ({"data": {"label": "rose"}, "content_type": "multipart/form-data"}, 422, "image"),
+        ({"data": {"file": file(b"x")}}, 400, None),
+        ({"data": {"label": file(b"x"), "image": file(photo(1))}}, 422, "label"),
+        ({"data": b"x", "content_type": "image/jpeg"}, 415, None),
+        ({}, 415, None),
+    ],
+)
+def test_a_wrong_body_is_refused_and_nothing_is_kept(ask, body, status, field):
+    answer = ask("POST", ITEMS, **body)
+    assert answer.status_code == status
+    assert answer.json["error"].get("field") == field
+    assert count(Item) == 0
+
+
+@pytest.mark.parametrize("name", corpus.REFUSED_IMAGES)
+def test_a_hostile_image_is_answered_422_by_name_and_leaves_nothing_behind(ask, settings, name):
+    answer = add(ask, (name, corpus.REFUSED_IMAGES[name]()))
+    assert answer.status_code == 422
+    assert answer.json["error"]["file"] == name
+    kept = [path for path in (settings.instance / "storage").rglob("*") if path.is_file()]
+    assert (count(Item), kept) == (0, [])
+
+
+@pytest.mark.parametrize("name", corpus.ACCEPTED_IMAGES)
+def test_a_strange_but_honest_image_is_served_as_pixels_and_nothing_else(ask, name):
+    make, format, size = corpus.ACCEPTED_IMAGES[name]
+    (item,) = add(ask, (name, make())).json["added"]
+    assert (item["format"], (item["width"], item["height"])) == (format, size)
+    served = ask("GET", item["image"])
+    assert served.mimetype == ("image/jpeg" if format == "JPEG" else "image/png")
+    assert served.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in served.headers["Content-Security-Policy"]
+    assert b"<script" not in served.data and b"PK\x03\x04" not in served.data
+    assert format != "JPEG" or not Image.open(io.BytesIO(served.data)).getexif()
+
+
+def test_an_image_is_served_small_too_and_not_twice(ask):
+    (item,) = add(ask, ("a.jpg", photo(1, 600))).json["added"]
+    small = ask("GET", f"{item['image']}?size=thumbnail")
+    assert Image.open(io.BytesIO(small.data)).size == (256, 256)
+    known = {"If-None-Match": small.headers["ETag"]}
+    assert ask("GET", f"{item['image']}?size=thumbnail", headers=known).status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", [4, 3, 2, 1, 0]),
+        ("?label=rose", [2, 1, 0]),
+        ("?label=rose&split=test", [2]),
+        ("?split=train", [4, 1, 0]),
+        ("?status=labelled", [3, 2, 1, 0]),
+        ("?status=unlabelled", [4]),
+        ("?status=unlabelled&split=test", []),
+        ("?status=deleted", [5]),
+        ("?label=tulip", []),
+        ("?limit=2&label=rose", [2, 1]),
+    ],
+)
+def test_items_are_chosen_by_label_split_and_status(ask, dataset, query, expected):
+    items = add_items(dataset, 2, "rose") + add_items(dataset, 1, "rose", split="test")
+    items += add_items(dataset, 1, "daisy", split="validation") + add_items(dataset, 2)
+    ask("DELETE", f"items/{items[5].id}")
+    shown = ask("GET", ITEMS + query).json
+    assert [one["id"] for one in shown["items"]] == [items[place].id for place in expected]
+    assert shown["total"] == (3 if "limit" in query else len(expected))
+
+
+def test_the_list_goes_on_from_its_cursor(ask, dataset):
+    items = add_items(dataset, 3, "rose")
+    first = ask("GET", f"{ITEMS}?label=rose&limit=2").json
+    rest = ask("GET", f"{ITEMS}?label=rose&limit=2&cursor={first['next']}").json
+    assert [one["id"] for one in first["items"] + rest["items"]] == [item.id for item in items[::-1]]
+    assert rest["next"] is None
+
+
+@pytest.mark.parametrize("query", ["?split=all", "?status=lost", "?limit=0", "?cursor=x", "?colour=red"])
+def test_a_wrong_parameter_is_refused(ask, query):
+    assert ask("GET", ITEMS + query).status_code == 400
+
+
+def test_an_item_is_labelled_and_its_labels_are_taken_away(ask, dataset):
+    (item,) = add_items(dataset, 1, "rose")
+    assert ask("PATCH", f"items/{item.id}", json={"labels": ["daisy"]}).json["labels"] == ["daisy"]
+    answer = ask("PATCH", f"items/{item.id}", json={"labels": []})
+    assert (answer.json["labels"], answer.json["status"]) == ([], "unlabelled")
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], [" "], ["x" * 101], "a", [5], None])
+def test_labels_that_an_item_can_not_bear_are_refused(ask, dataset, labels):
+    (item,) = add_items(dataset, 1, "rose")
+    answer = ask("PATCH", f"items/{item.id}", json={"labels": labels})
+    assert answer.status_code == 422
+    assert answer.json["error"]["field"].startswith("labels")
+    assert ask("GET", f"items/{item.id}").json["labels"] == ["rose"]
+
+
+def test_a_deleted_item_is_not_found_and_comes_back_when_that_is_undone(ask, dataset):
+    (item,) = add_items(dataset, 1, "rose")
+    made = ask("DELETE", f"items/{item.id}").json
+    tries = [("GET", {}), ("PATCH", {"json": {"labels": []}}), ("DELETE", {})]
+    assert [ask(method, f"items/{item.id}", **more).status_code for method, more in tries] == [404] * 3
+    undone = ask("POST", made["undo"])
+    assert undone.json["gone"] == 0 and undone.json["undone_at"]
+    assert ask("GET", f"items/{item.id}").json["status"] == "labelled"
+    assert ask("POST", made["undo"]).status_code == 409
+
+
+def test_many_items_are_changed_at_once_by_their_ids_or_by_what_they_are(ask, dataset):
+    roses, daisies = add_items(dataset, 2, "rose"), add_items(dataset, 1, "daisy")
+    body = {"how": "set", "labels": ["tulip"], "items": [roses[0].id]}
+    assert ask("POST", f"{ITEMS}/change", json=body).json["summary"] == "1 image labelled tulip"
+    made = ask("POST", f"{ITEMS}/change", json={"how": "delete", "where": {"label": "daisy"}}).json
+    assert ask("GET", f"items/{daisies[0].id}").status_code == 404
+    assert [one["id"] for one in ask("GET", "datasets/flowers/changes?limit=1").json["items"]] == [made["id"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"how": "set", "labels": ["a"]}, "items"),
+        ({"how": "set", "labels": ["a"], "items": [1], "where": {}}, "items"),
+        ({"how": "set", "labels": ["a"], "items": []}, "items"),
+        ({"how": "set", "labels": ["a"], "items": [99]}, "items"),
+        ({"how": "set", "labels": ["a", "b"], "items": [1]}, "labels"),
+        ({"how": "add", "items": [1]}, "labels"),
+        ({"how": "explode", "items": [1]}, "how"),
+        ({"how": "delete", "where": {"split": "all"}}, "where.split"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused_by_its_field(ask, dataset, body, field):
+    add_items(dataset, 1, "rose")
+    answer = ask("POST", f"{ITEMS}/change", json=body)
+    assert (answer.status_code, answer.json["error"]["field"]) == (422, field)
+
+
+def test_items_of_another_dataset_are_out_of_reach_of_a_change(ask, bob):
+    other = Dataset(slug="other", name="Other", members=[Member(user=bob, role="owner")])
+    db.session.add(other)
+    db.session.commit()
+    (secret,) = add_items(other, 1, "rose")
+    assert ask("POST", f"{ITEMS}/change", json={"how": "delete", "items": [secret.id]}).status_code == 422
+    assert db.session.get(Item, secret.id).deleted_at is None
+
+
+ROUTES = [
+    ("GET", "datasets/flowers/items", {}),
+    ("POST", "datasets/flowers/items", {"json": {"image": "aGk="}}),
+    ("POST", "datasets/flowers/items/change", {"json": {"how": "delete", "where": {}}}),
+    ("GET", "datasets/flowers/changes", {}),
+    ("GET", "items/1", {}),
+    ("GET", "items/1/image", {}),
+    ("PATCH", "items/1", {"json": {"labels": []}}),
+    ("DELETE", "items/1", {}),
+    ("POST", "changes/1/undo", {}),
+]
+
+
+@pytest.fixture
+def changed(dataset, client, alice):
+    """A dataset with an item and a change, both of number 1."""
+    (item,) = add_items(dataset, 1, "rose")
+    made = asker(client, alice)("PATCH", f"items/{item.id}", json={"labels": ["daisy"]})
+    assert (item.id, made.status_code) == (1, 200)
+
+
+@pytest.mark.parametrize(("method", "address", "more"), ROUTES)
+def test_case_93_another_users_items_are_not_found(client, charlie, changed, method, address, more):
+    assert asker(client, charlie)(method, address, **more).status_code == 404
+
+
+@pytest.mark.parametrize(("method", "address", "more"), [one for one in ROUTES if one[0] != "GET"])
+def test_a_viewer_changes_nothing(client, bob, dataset, changed, method, address, more):
+    make_member(dataset, bob, "viewer")
+    assert asker(client, bob)(method, address, **more).status_code == 403
+    assert asker(client, bob)("GET", "items/1").json["labels"] == ["daisy"]
