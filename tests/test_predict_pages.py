@@ -9,7 +9,7 @@ import re
 import pytest
 
 from datasets import datasets
-from models import Dataset, Member, Prediction, db
+from models import Dataset, Label, Member, Prediction, db
 from serving import prediction
 from tests.trained import COLOURS, as_bytes, make_photo
 from web.pages.predict import describe, name_perhaps
@@ -194,3 +194,27 @@ def test_a_multi_label_answer_shows_the_threshold_of_each_label(
     assert "None of the labels fits well enough" in page
     assert "Said from" in page
     assert "99.9 %" in page
+
+
+@pytest.mark.trainer
+def test_an_answer_is_called_right_or_told_what_it_is(owner, dataset):
+    db.session.add(Label(dataset_id=dataset.id, name="green"))
+    address = ask(owner)
+    assert "Is that right?" in owner.get(address).text
+    page = owner.post(f"{address}/feedback", data={"correct": "yes"}, follow_redirects=True).text
+    assert "You said that it is right" in page
+    wrong = {"correct": "no", "label": "green"}
+    page = owner.post(f"{address}/feedback", data=wrong, follow_redirects=True).text
+    assert "You said that it is green" in page
+    assert (
+        "no label “gold”"
+        in owner.post(f"{address}/feedback", data=wrong | {"label": "gold"}, follow_redirects=True).text
+    )
+    assert owner.post(f"{address}/feedback").status_code == 400
+
+
+@pytest.mark.trainer
+def test_only_who_sees_an_answer_speaks_of_it(owner, app, sign_in, charlie, stranger, dataset):
+    address = ask(owner)
+    sign_in(stranger, charlie)
+    assert stranger.post(f"{address}/feedback", data={"correct": "yes"}).status_code == 404

@@ -6,13 +6,8 @@ from flask import Flask
 from flask_bootstrap import Bootstrap5
 
 from web import access, auth, errors, formats, security
-from web.api import additions as api_additions
-from web.api import changes as api_changes
-from web.api import datasets as api_datasets
 from web.api import frame
-from web.api import imports as api_imports
-from web.api import items as api_items
-from web.api import labels as api_labels
+from web.api import feedback as api_feedback
 from web.api import predict as api_predict
 from web.api import runs as api_runs
 from web.api import versions as api_versions
@@ -64,10 +59,7 @@ PAGES = (
     oauth,
     webhooks,
 )
-API = (
-    *(api_datasets, api_labels, api_items, api_additions, api_imports, api_changes),
-    *(api_runs, api_versions, api_predict),
-)
+API = (api_predict, api_runs, api_versions, api_feedback)
 
 
 def register(app: Flask) -> None:

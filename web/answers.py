@@ -72,12 +72,17 @@ def _answer(version: Version, content: bytes) -> Outcome:
 
 
 def get_prediction(filename: str) -> Prediction:
-    """Return the prediction of an image's filename; abort with 404, or 401 for strangers, who can't see it.
+    """Return the prediction of an image's filename; abort with 404, or 401 for nobody, who can't see it."""
+    return get_prediction_of(filename=filename)
+
+
+def get_prediction_of(**which: str) -> Prediction:
+    """Return the prediction of that `filename` or `public_id`; abort as `get_prediction` does.
 
     Members of its dataset see it and, where the dataset's predict page is public, everybody with the link.
     """
     user = get_user()
-    query = select(Prediction).filter_by(filename=filename).join(Prediction.dataset)
+    query = select(Prediction).filter_by(**which).join(Prediction.dataset)
     found = db.session.scalar(query.options(contains_eager(Prediction.dataset)))
     if found is None or not (found.dataset.is_public or has_role(user, found.dataset, "viewer")):
         abort(404 if user else 401)

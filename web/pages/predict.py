@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
-from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, flash, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from datasets.names import make_inert
-from models import Dataset, Prediction
+from models import Dataset, Prediction, db
+from serving import feedback
 from utils import ImageRefused
 from web import charts
 from web.access import get_dataset, get_user, has_role, public
@@ -66,7 +67,37 @@ def show(filename: str) -> str:
         chart_json=charts.probability_bars(found["probabilities"]),
         json_text=json.dumps(found, indent=2, ensure_ascii=False),
         curl=make_curl_line(prediction),
+        word=feedback.find(prediction, get_user()),
+        choices=_choices(prediction),
+        said=feedback.labels_said(prediction),
     )
+
+
+def _choices(prediction: Prediction) -> list[str]:
+    """The labels that it could have been: the dataset's, of which strangers are told those of the answer."""
+    names = [label.name for label in prediction.dataset.labels]
+    told = {entry["label"] for entry in prediction.answer["probabilities"]}
+    is_member = has_role(get_user(), prediction.dataset, "viewer")
+    return [name for name in names if is_member or name in told]
+
+
+@blueprint.post("/predict/<filename>/feedback")
+@public
+@limits(rate="predict")
+def give_feedback(filename: str) -> AnyResponse:
+    """Keep whether an answer was right, and what it should have been."""
+    prediction, said = get_prediction(filename), request.form.get("correct")
+    if said not in ("yes", "no"):
+        abort(400, "Say whether it is right.")
+    labels = [label for label in request.form.getlist("label") if label and said == "no"]
+    try:
+        feedback.give(prediction, get_user(), said == "yes", labels or None)
+    except feedback.FeedbackRefused as refused:
+        flash(str(refused), "danger")
+        return redirect(url_for("predict.show", filename=filename), 303)
+    db.session.commit()
+    flash("Thank you, that is noted.", "success")
+    return redirect(url_for("predict.show", filename=filename), 303)
 
 
 @blueprint.get("/predict/<filename>.json")
