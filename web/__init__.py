@@ -6,7 +6,7 @@ from flask import Flask
 from flask_bootstrap import Bootstrap5
 
 from web import access, auth, errors, formats, security
-from web.api import frame
+from web.api import description, frame
 from web.api import feedback as api_feedback
 from web.api import predict as api_predict
 from web.api import runs as api_runs
@@ -29,6 +29,7 @@ from web.pages import (
     members,
     oauth,
     predict,
+    reference,
     runs,
     samples,
     uploaded,
@@ -56,6 +57,7 @@ PAGES = (
     health,
     images,
     predict,
+    reference,
     oauth,
     webhooks,
 )
@@ -74,6 +76,7 @@ def register(app: Flask) -> None:
         app.register_blueprint(module.blueprint)
     security.csrf.exempt(oauth_routes.blueprint)
     app.register_blueprint(oauth_routes.blueprint)
+    app.register_blueprint(description.blueprint)
     frame.register(app, tuple(module.blueprint for module in API))
     for module in API:
         security.csrf.exempt(module.blueprint)

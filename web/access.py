@@ -12,6 +12,8 @@ from sqlalchemy import and_, bindparam, select
 from models import ROLES, Dataset, Member, User, db
 
 View = TypeVar("View", bound=Callable)
+
+DOCS = "/api/docs"  # the API's documentation: pages, though they lie under /api/
 Part = TypeVar("Part")
 
 # Built once: every page and every call of the API asks it.
@@ -30,7 +32,7 @@ def public(view: View) -> View:
 
 def is_api_request() -> bool:
     """Whether the request came to the API, where only tokens count and cookies never do."""
-    return request.path.startswith("/api/")
+    return request.path.startswith("/api/") and not f"{request.path}/".startswith(f"{DOCS}/")
 
 
 def is_oauth_request() -> bool:
