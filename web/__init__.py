@@ -6,8 +6,14 @@ from flask import Flask
 from flask_bootstrap import Bootstrap5
 
 from web import access, auth, errors, formats, security
-from web.api import description, frame
+from web.api import additions as api_additions
+from web.api import changes as api_changes
+from web.api import datasets as api_datasets
+from web.api import frame
 from web.api import feedback as api_feedback
+from web.api import imports as api_imports
+from web.api import items as api_items
+from web.api import labels as api_labels
 from web.api import predict as api_predict
 from web.api import runs as api_runs
 from web.api import versions as api_versions
@@ -29,7 +35,6 @@ from web.pages import (
     members,
     oauth,
     predict,
-    reference,
     runs,
     samples,
     uploaded,
@@ -57,11 +62,13 @@ PAGES = (
     health,
     images,
     predict,
-    reference,
     oauth,
     webhooks,
 )
-API = (api_predict, api_runs, api_versions, api_feedback)
+API = (
+    *(api_datasets, api_labels, api_items, api_additions, api_imports, api_changes),
+    *(api_runs, api_versions, api_predict, api_feedback),
+)
 
 
 def register(app: Flask) -> None:
@@ -76,7 +83,6 @@ def register(app: Flask) -> None:
         app.register_blueprint(module.blueprint)
     security.csrf.exempt(oauth_routes.blueprint)
     app.register_blueprint(oauth_routes.blueprint)
-    app.register_blueprint(description.blueprint)
     frame.register(app, tuple(module.blueprint for module in API))
     for module in API:
         security.csrf.exempt(module.blueprint)
