@@ -9,7 +9,7 @@ from web import access, auth, errors, formats, security
 from web.api import additions as api_additions
 from web.api import changes as api_changes
 from web.api import datasets as api_datasets
-from web.api import frame
+from web.api import description, frame
 from web.api import feedback as api_feedback
 from web.api import imports as api_imports
 from web.api import items as api_items
@@ -35,6 +35,7 @@ from web.pages import (
     members,
     oauth,
     predict,
+    reference,
     runs,
     samples,
     uploaded,
@@ -62,6 +63,7 @@ PAGES = (
     health,
     images,
     predict,
+    reference,
     oauth,
     webhooks,
 )
@@ -83,6 +85,7 @@ def register(app: Flask) -> None:
         app.register_blueprint(module.blueprint)
     security.csrf.exempt(oauth_routes.blueprint)
     app.register_blueprint(oauth_routes.blueprint)
+    app.register_blueprint(description.blueprint)
     frame.register(app, tuple(module.blueprint for module in API))
     for module in API:
         security.csrf.exempt(module.blueprint)
