@@ -22,6 +22,7 @@ from web.pages import (
     account,
     admin,
     bokehjs,
+    clients,
     comparisons,
     datasets,
     health,
@@ -65,6 +66,7 @@ PAGES = (
     predict,
     reference,
     oauth,
+    clients,
     webhooks,
 )
 API = (

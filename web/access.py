@@ -9,7 +9,7 @@ from flask import abort, current_app, g, request
 from flask_login import current_user
 from sqlalchemy import and_, bindparam, select
 
-from models import ROLES, Dataset, Member, User, db
+from models import ROLES, Client, Dataset, Member, User, db
 
 View = TypeVar("View", bound=Callable)
 
@@ -118,6 +118,15 @@ def get_datasets(user: User) -> list[Dataset]:
     """Return the datasets the user is a member of, newest first."""
     mine = select(Dataset).join(Member).where(Member.user_id == user.id)
     return list(db.session.scalars(mine.order_by(Dataset.id.desc())))
+
+
+def get_client(public_id: str) -> Client:
+    """Return the program of that id if the user who asks has made it or administers; else abort with 404."""
+    user = get_user()
+    client = db.session.scalar(select(Client).filter_by(public_id=public_id))
+    if client is None or not (user.is_admin or client.user_id == user.id):
+        abort(404)
+    return client
 
 
 def require_admin() -> User:

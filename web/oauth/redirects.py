@@ -55,10 +55,15 @@ def is_match(asked: str, registered: list[str], is_public: bool) -> bool:
     return found is not None and found.group(2) is not None and found.group(1) + found.group(3) in registered
 
 
-def policy_source(address: str) -> str:
-    """Return what a Content-Security-Policy calls the place of a registered address."""
+def place(address: str) -> str:
+    """Return where a registered address lies, such as https://shop.example or com.example.app:."""
     loopback = _LOOPBACK.fullmatch(address)
     if loopback:
-        return "http:" if "[" in loopback.group(1) else loopback.group(1) + (loopback.group(2) or "")
-    found = _WEB.fullmatch(address) or _OWN_SCHEME.fullmatch(address)
-    return "https:" if "[" in found.group(1) else found.group(1)  # a policy knows no addresses in brackets
+        return loopback.group(1) + (loopback.group(2) or "")
+    return (_WEB.fullmatch(address) or _OWN_SCHEME.fullmatch(address)).group(1)
+
+
+def policy_source(address: str) -> str:
+    """Return what a Content-Security-Policy calls that place; of one in brackets it knows the scheme only."""
+    source = place(address)
+    return source.partition("//")[0] if "[" in source else source

@@ -23,6 +23,7 @@ from web import auth, invitations, tokens
 from web.access import get_user, public
 from web.forms import AcceptForm, LoginForm, PasswordForm, SetupForm, TokenForm
 from web.inputs import local_address
+from web.oauth import given
 
 blueprint = Blueprint("account", __name__)
 
@@ -120,6 +121,7 @@ def _page(password_form: PasswordForm | None = None, token_form: TokenForm | Non
     return render_template(
         "account/show.html",
         tokens=tokens.list_tokens(get_user()),
+        let_in=given.list_let_in(get_user()),
         password_form=password_form or PasswordForm(formdata=None),
         token_form=token_form or TokenForm(formdata=None, days=days),
         now=now(),

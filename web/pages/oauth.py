@@ -35,9 +35,11 @@ def authorize() -> Response:
 
 def _ask(grant: CodeGrant) -> Response:
     client, address = grant.request.client, grant.redirect_uri
-    place = redirects.policy_source(address)
+    source = redirects.policy_source(address)
     wishes = [SCOPE_WORDS[scope] for scope in grant.request.scope.split()]
-    page = make_response(render_template("oauth/authorize.html", client=client, place=place, wishes=wishes))
-    page.headers["Content-Security-Policy"] = policy_for_forms(place)
+    page = make_response(
+        render_template("oauth/authorize.html", client=client, place=redirects.place(address), wishes=wishes)
+    )
+    page.headers["Content-Security-Policy"] = policy_for_forms(source)
     page.headers["Cache-Control"] = "no-store"
     return page
