@@ -62,6 +62,11 @@ SETTINGS: dict[str, Setting] = {
     "LOG_REQUESTS": Setting(
         False, "A log line for every request; a proxy in front mostly keeps such a log already."
     ),
+    "METRICS": Setting(
+        "admin",
+        "Who may read /metrics, which names datasets: admin, whoever reaches it (open), or nobody (off).",
+        choices=("admin", "open", "off"),
+    ),
     # What may come in
     "MAX_BODY": Setting(1 * MIB, "Any request that is not an upload."),
     "MAX_IMAGE": Setting(25 * MIB, "One image file."),

@@ -30,7 +30,7 @@ from jobs import backup, database, doctor, imports, leftovers, local, sandbox, s
 from learning.package import PackageDamaged
 from models import TASKS, Dataset, Import, ImportFile, Job, User, Version, db, now, prepare_engine
 from serving import batches, classifier, tables, telling
-from web import auth, invitations, listening, request_ids, tokens
+from web import auth, invitations, listening, measures, request_ids, tokens
 
 # What a command refuses with a sentence for a person.
 REFUSALS = (
@@ -90,6 +90,7 @@ def run(host: str | None = None, port: int | None = None, no_worker: bool = Fals
     port = settings.port if port is None else port
     listener = listening.open_socket(host or settings.host, port)
     address = listening.describe_address(listener)
+    measures.clear(settings)
     click.echo(f"Pigeonhole answers at {address} (Ctrl-C ends it).")
     _print_setup_link(app, address)
     if settings.own_code:

@@ -14,6 +14,7 @@ from serving import prediction
 from serving.classifier import Busy, VersionUnusable
 from serving.prediction import Answer
 from utils import ImageRefused
+from web import measures
 from web.access import get_user, has_role
 from web.transactions import end_reading
 
@@ -50,6 +51,8 @@ def answer_all(version: Version, files: list[tuple[str, bytes]]) -> list[Outcome
     user_id = user.id if user else None
     end_reading()
     outcomes = [_answer(version, content) for _, content in files]
+    for outcome in outcomes:
+        measures.count_prediction(version.dataset.slug, version.number, outcome)
     try:
         for (sent_name, content), outcome in zip(files, outcomes, strict=True):
             if isinstance(outcome, Answer):
@@ -68,6 +71,7 @@ def _answer(version: Version, content: bytes) -> Outcome:
     except VersionUnusable as error:
         abort(409, str(error))
     except Busy as error:
+        measures.count_queue_full()
         abort(503, str(error))
 
 

@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Config
 from models import db
-from web import cors, idempotency, rates, request_ids
+from web import cors, idempotency, measures, rates, request_ids
 from web.access import is_static, refuse_strangers
 from web.auth import load_token, note_token_use
 from web.inputs import Request, StorableInteger
@@ -48,6 +48,7 @@ def register(app: Flask) -> None:
     if settings.proxies:
         count = settings.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)
+    measures.register(app)
     request_ids.register(app)
     cors.register(app)
     app.before_request(_open_request)
