@@ -9,7 +9,8 @@ from web import access, auth, errors, formats, security
 from web.api import additions as api_additions
 from web.api import changes as api_changes
 from web.api import datasets as api_datasets
-from web.api import frame
+from web.api import description, frame
+from web.api import feedback as api_feedback
 from web.api import imports as api_imports
 from web.api import items as api_items
 from web.api import labels as api_labels
@@ -21,6 +22,7 @@ from web.pages import (
     account,
     admin,
     bokehjs,
+    clients,
     comparisons,
     datasets,
     health,
@@ -35,6 +37,7 @@ from web.pages import (
     metrics,
     oauth,
     predict,
+    reference,
     runs,
     samples,
     uploaded,
@@ -63,12 +66,14 @@ PAGES = (
     metrics,
     images,
     predict,
+    reference,
     oauth,
+    clients,
     webhooks,
 )
 API = (
     *(api_datasets, api_labels, api_items, api_additions, api_imports, api_changes),
-    *(api_runs, api_versions, api_predict),
+    *(api_runs, api_versions, api_predict, api_feedback),
 )
 
 
@@ -84,6 +89,7 @@ def register(app: Flask) -> None:
         app.register_blueprint(module.blueprint)
     security.csrf.exempt(oauth_routes.blueprint)
     app.register_blueprint(oauth_routes.blueprint)
+    app.register_blueprint(description.blueprint)
     frame.register(app, tuple(module.blueprint for module in API))
     for module in API:
         security.csrf.exempt(module.blueprint)
