@@ -32,6 +32,7 @@ SCOPES = ("read", "write", "train", "predict", "admin")
 GRANTS = ("authorization_code", "client_credentials", "refresh_token", "password")  # as RFC 6749 names them
 OUTCOMES = ("added", "skipped", "refused")
 EVENTS = ("run.finished", "import.finished")  # what a webhook may be told of
+DELIVERY_STATES = ("waiting", "sending", "delivered", "failed")
 
 
 def now() -> datetime:
@@ -514,7 +515,7 @@ class Webhook(db.Model):
 
 
 class WebhookDelivery(db.Model):
-    """One event on its way to one webhook. `state` is waiting, sending, delivered or failed."""
+    """One event on its way to one webhook. `state` is one of DELIVERY_STATES."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (

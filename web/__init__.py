@@ -17,6 +17,7 @@ from web.api import labels as api_labels
 from web.api import predict as api_predict
 from web.api import runs as api_runs
 from web.api import versions as api_versions
+from web.api import webhooks as api_webhooks
 from web.oauth import routes as oauth_routes
 from web.pages import (
     account,
@@ -74,6 +75,7 @@ PAGES = (
 API = (
     *(api_datasets, api_labels, api_items, api_additions, api_imports, api_changes),
     *(api_runs, api_versions, api_predict, api_feedback),
+    api_webhooks,
 )
 
 
