@@ -187,6 +187,7 @@ def test_a_new_secret_ends_the_old_one_and_people_stay_let_in(alice_in, alice, d
     token = tokens_of(alice_in)
     page = alice_in.post("/clients/shop1/secret").text
     secret = re.search(r"pgs_[\w-]{43}", page).group()
+    assert 'value="Shop"' in page  # the form to change it is as filled as ever
     assert not is_alive(alice_in, token)
     assert refresh(alice_in, token["refresh_token"]).status_code == 401
     assert refresh(alice_in, token["refresh_token"], client_secret=secret).status_code == 200

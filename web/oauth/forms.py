@@ -12,8 +12,8 @@ from web.forms import SCOPE_WORDS
 from web.oauth import clients, metadata, scopes
 
 KINDS = [
-    ("secret", "A server, where a secret stays secret"),
-    ("public", "People's own machines or browsers, without a secret"),
+    ("secret", "A server that keeps a secret"),
+    ("public", "People's machines: no secret"),
 ]
 GRANT_WORDS = {
     "authorization_code": "People let it in on a page of this server (authorization code)",

@@ -55,7 +55,8 @@ def show(public_id: str) -> str:
 
 def _page(client: Client, form: ChangeClientForm | None = None, **more: str | bool) -> str:
     if form is None:
-        kept = {**vars(client), "redirect_uris": "\n".join(client.redirect_uris)}
+        kept = {"name": client.name, "grants": client.grants, "scopes": client.scopes}
+        kept["redirect_uris"] = "\n".join(client.redirect_uris)
         form = ChangeClientForm(formdata=None, data=kept)
         form.offer(client.user, client)
     ways = [GRANT_WORDS[grant] for grant in client.grants]
