@@ -14,8 +14,11 @@ from web.api import feedback as api_feedback
 from web.api import imports as api_imports
 from web.api import items as api_items
 from web.api import labels as api_labels
+from web.api import members as api_members
 from web.api import predict as api_predict
 from web.api import runs as api_runs
+from web.api import tokens as api_tokens
+from web.api import users as api_users
 from web.api import versions as api_versions
 from web.api import webhooks as api_webhooks
 from web.oauth import routes as oauth_routes
@@ -75,6 +78,7 @@ PAGES = (
 API = (
     *(api_datasets, api_labels, api_items, api_additions, api_imports, api_changes),
     *(api_runs, api_versions, api_predict, api_feedback),
+    *(api_members, api_tokens, api_users),
     api_webhooks,
 )
 

@@ -42,6 +42,10 @@ class UserNameRefused(ValueError):
     """A name that no user can have; the message says why."""
 
 
+class OwnAccount(ValueError):
+    """What nobody may do to their own account; the message says whom to ask."""
+
+
 class TooManyLogins(Exception):
     """Too many failed logins for this account or address; `retry_seconds` says when to come back."""
 
@@ -161,6 +165,17 @@ def set_password(user: User, password_hash: str) -> None:
     """Give the user a new password, by its hash, and end every session they have."""
     user.password_hash = password_hash
     user.session_key = secrets.token_hex(16)
+
+
+def set_enabled(user: User, is_enabled: bool, administrator: User) -> None:
+    """Let a user sign in, or sign them out and keep them out, tokens too.
+
+    Raises:
+        OwnAccount: nobody shuts themselves out.
+    """
+    if user.id == administrator.id and not is_enabled:
+        raise OwnAccount("You can't disable yourself. Ask another administrator.")
+    user.is_enabled = is_enabled
 
 
 @login_manager.user_loader

@@ -7,7 +7,7 @@ import secrets
 from datetime import timedelta
 
 from flask import current_app
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Select, delete, func, select, update
 
 from models import Invitation, User, db, now
 from web.auth import count_users, find_user, fold, set_password
@@ -75,12 +75,15 @@ def accept(invitation: Invitation, name: str, password_hash: str) -> User:
     return user
 
 
+def open_ones() -> Select[tuple[Invitation]]:
+    """Select the invitations that can still be used, in no order."""
+    waiting = select(Invitation).where(Invitation.used_at.is_(None), Invitation.user_name.is_not(None))
+    return waiting.where(Invitation.expires_at > now())
+
+
 def list_open() -> list[Invitation]:
     """Return the invitations that can still be used, newest first."""
-    waiting = select(Invitation).where(Invitation.used_at.is_(None), Invitation.user_name.is_not(None))
-    return list(
-        db.session.scalars(waiting.where(Invitation.expires_at > now()).order_by(Invitation.id.desc()))
-    )
+    return list(db.session.scalars(open_ones().order_by(Invitation.id.desc())))
 
 
 def _make(name: str | None, is_admin: bool) -> str:

@@ -76,21 +76,22 @@ def reset(user_id: int) -> str:
 @blueprint.post("/users/<int:user_id>/enable")
 def enable(user_id: int) -> Response:
     """Let a user sign in again."""
-    require_admin()
     return _set_enabled(user_id, True, "may sign in again")
 
 
 @blueprint.post("/users/<int:user_id>/disable")
 def disable(user_id: int) -> Response:
     """Sign a user out and keep them out; their tokens stop working too."""
-    if require_admin().id == user_id:
-        abort(409, "You can't disable yourself. Ask another administrator.")
     return _set_enabled(user_id, False, "is disabled and signed out")
 
 
 def _set_enabled(user_id: int, is_enabled: bool, words: str) -> Response:
+    administrator = require_admin()
     user = db.session.get(User, user_id) or abort(404)
-    user.is_enabled = is_enabled
+    try:
+        auth.set_enabled(user, is_enabled, administrator)
+    except auth.OwnAccount as problem:
+        abort(409, str(problem))
     db.session.commit()
     flash(f"{user.name} {words}.", "success")
     return redirect(url_for("admin.show"))
