@@ -19,6 +19,14 @@ from learning.calibration import SINGLE
 from utils import write_atomically
 
 Z_95 = 1.959963984540054  # the two-sided 95 % point of the normal distribution
+# What is measured by, and what is measured beside the score of several labels, in words for a person.
+BLOCK_NAMES = {"leave_one_out": "Leave-one-out", "validation": "Validation", "test": "Untouched test"}
+SHARE_NAMES = {
+    "macro_f1": "Macro F1",
+    "mean_average_precision": "Mean average precision",
+    "binary_accuracy": "Binary accuracy",
+    "exact_accuracy": "Exact accuracy",
+}
 
 
 def wilson_interval(correct: int, count: int) -> tuple[float, float]:

@@ -7,13 +7,6 @@ from typing import Any
 from learning import evaluation
 
 FORMAT_NAMES = {"litert": "LiteRT", "keras": "Keras"}
-KINDS = {"leave_one_out": "leave-one-out", "validation": "validation", "test": "untouched test"}
-SHARES = {
-    "macro_f1": "Macro F1",
-    "mean_average_precision": "Mean average precision",
-    "binary_accuracy": "Binary accuracy",
-    "exact_accuracy": "Exact accuracy",
-}
 
 
 def write(name: str, metrics: dict[str, Any], package: str) -> str:
@@ -22,7 +15,8 @@ def write(name: str, metrics: dict[str, Any], package: str) -> str:
     Args:
         metrics: what `evaluation.summarise` gives.
     """
-    blocks = {kind: metrics[by] for by, kind in KINDS.items() if metrics.get(by)}
+    names = evaluation.BLOCK_NAMES.items()
+    blocks = {name.lower(): metrics[by] for by, name in names if metrics.get(by)}
     chief = evaluation.chief(metrics)
     lines = [f"{name}", "", *(_score(kind, measured) for kind, measured in blocks.items())]
     if "micro_f1" in chief:
@@ -69,7 +63,7 @@ def _score(kind: str, measured: dict[str, Any]) -> str:
 def _shares(blocks: dict[str, dict[str, Any]]) -> list[str]:
     """One line for each figure of a multi-label version, one column for each block."""
     lines = [f"{'':22}" + "".join(f"  {kind:>14}" for kind in blocks)]
-    for key, name in SHARES.items():
+    for key, name in evaluation.SHARE_NAMES.items():
         lines.append(
             f"{name:22}" + "".join(f"  {_percent(measured[key]):>14}" for measured in blocks.values())
         )

@@ -10,6 +10,7 @@ from typing import Any
 from jobs import runs, training
 from learning.choices import OPTIONS
 from learning.comparison import Comparison, compare, is_right
+from learning.evaluation import BLOCK_NAMES, SHARE_NAMES
 from learning.package import PackageDamaged, read_spec
 from models import Run, Version
 from web.formats import count, percent
@@ -19,16 +20,8 @@ OF_THE_MACHINE = ("backbones", "embeddings", "dataset", "runs")
 # How the others are put in order.
 FIRST, LAST = ("recipe", "task", "backbone"), ("seed", "train_on_all", "code")
 LONGEST = 200  # characters of a setting that are shown
-BLOCKS = {"test": "Untouched test", "validation": "Validation", "leave_one_out": "Leave-one-out"}
 # figure of a block -> what it is called; shares of 0 to 1 but for the log-loss
-FIGURES = {
-    "accuracy": "right",
-    "micro_f1": "micro F1",
-    "macro_f1": "macro F1",
-    "mean_average_precision": "mean average precision",
-    "exact_accuracy": "all labels right",
-    "log_loss": "log-loss",
-}
+FIGURES = {"accuracy": "right", "micro_f1": "Micro F1", **SHARE_NAMES, "log_loss": "log-loss"}
 
 
 @dataclass(frozen=True)
@@ -160,7 +153,7 @@ def as_text(value: Any) -> str:
 def figure_rows(versions: list[Version]) -> list[dict[str, Any]]:
     """Every figure that some version has, as a row: title, and for each version its value and interval."""
     rows = []
-    for block, title in BLOCKS.items():
+    for block, title in reversed(BLOCK_NAMES.items()):
         blocks = [version.metrics.get(block) or {} for version in versions]
         for name, words in FIGURES.items():
             if any(name in one for one in blocks):

@@ -6,26 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from learning.evaluation import BLOCK_NAMES, SHARE_NAMES
 from models import Version
 from web.readiness import FEW
 
-# What measured, with its title and what it means: {} is a number of images in words
+# What it means that this measured; {} is a number of images in words
 BLOCKS = {
-    "leave_one_out": (
-        "Leave-one-out",
-        "Each of {} was judged by a classifier that had learnt from all the others.",
-    ),
-    "validation": ("Validation", "{} that were not learnt from, but by which the best moment was chosen."),
-    "test": ("Untouched test", "{} that were put aside and never used to choose anything."),
+    "leave_one_out": "Each of {} was judged by a classifier that had learnt from all the others.",
+    "validation": "{} that were not learnt from, but by which the best moment was chosen.",
+    "test": "{} that were put aside and never used to choose anything.",
 }
 SHARES = {
-    "macro_f1": ("Macro F1", "F1 of every label, averaged: rare labels count as much as common ones."),
-    "mean_average_precision": (
-        "Mean average precision",
-        "How well images are ranked, at any threshold.",
-    ),
-    "binary_accuracy": ("Binary accuracy", "Of all decisions, label by label, how many are right."),
-    "exact_accuracy": ("Exact accuracy", "Of all images, how many are right in every label."),
+    "macro_f1": "F1 of every label, averaged: rare labels count as much as common ones.",
+    "mean_average_precision": "How well images are ranked, at any threshold.",
+    "binary_accuracy": "Of all decisions, label by label, how many are right.",
+    "exact_accuracy": "Of all images, how many are right in every label.",
 }
 
 
@@ -50,11 +45,11 @@ class Figure:
     @property
     def title(self) -> str:
         """What measured it, for a person."""
-        return BLOCKS[self.by][0]
+        return BLOCK_NAMES[self.by]
 
     def explain(self, images: str) -> str:
         """What measured it, in a sentence; `images` is their number in words."""
-        return BLOCKS[self.by][1].format(images)
+        return BLOCKS[self.by].format(images)
 
     def words(self) -> str:
         """The interval as a sentence, outward to whole per cents."""
@@ -138,7 +133,7 @@ def _figure(by: str, block: dict[str, Any] | None) -> Figure | None:
     if not block or name not in block:
         return None
     low, high = block["interval"]
-    shares = [(title, block[key], words) for key, (title, words) in SHARES.items() if key in block]
+    shares = [(SHARE_NAMES[key], block[key], words) for key, words in SHARES.items() if key in block]
     return Figure(by, block[name], low, high, block["items"], name == "micro_f1", shares)
 
 
