@@ -135,7 +135,9 @@ SETTINGS: dict[str, Setting] = {
     "TRAIN_ON_ALL": Setting(True, "The version that goes live is solved again with the test items too."),
     "SHARE_VALIDATION": Setting(0.15, "Share of each label's items in the validation split."),
     "SHARE_TEST": Setting(0.15, "Share of each label's items in the untouched test split."),
-    "PREDICT_QUEUE": Setting(16, "Predictions that may wait in one web process before the next gets a 503."),
+    "PREDICT_QUEUE": Setting(
+        32, "Requests that may wait for a thread of one web process before a prediction gets a 503."
+    ),
 }
 
 

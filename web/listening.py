@@ -9,12 +9,15 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from serving.warmup import warm_up
+from web import crowding
+from web.crowding import CountingPool
 
 try:
     from gunicorn.app.base import BaseApplication
     from gunicorn.glogging import Logger as BaseLogger
+    from gunicorn.workers.gthread import ThreadWorker
 except ImportError:  # Windows
-    BaseApplication = BaseLogger = object
+    BaseApplication = BaseLogger = ThreadWorker = object
     import waitress
 
 BACKLOG = 256
@@ -58,6 +61,14 @@ class GunicornLogger(BaseLogger):
         self.error_log.propagate = True
 
 
+class Worker(ThreadWorker):
+    """One web process of gunicorn, which knows how many requests wait for its threads."""
+
+    def get_thread_pool(self) -> CountingPool:
+        """Return the threads that answer (it asks)."""
+        return CountingPool(self.cfg.threads)
+
+
 class Gunicorn(BaseApplication):
     """gunicorn with our settings and an application that is made already, shared by every process."""
 
@@ -85,16 +96,21 @@ def serve(app: Flask, listener: socket.socket, processes: int, threads: int) -> 
         "bind": f"fd://{listener.fileno()}",
         "workers": processes,
         "threads": threads,
-        "worker_class": "gthread",
+        "worker_class": Worker,
         "preload_app": True,
         "timeout": REQUEST_SECONDS,
         "graceful_timeout": ENDING_SECONDS,
         "control_socket_disable": True,
-        "post_worker_init": lambda worker: _warm_up(app),
+        "post_worker_init": lambda worker: _begin(app, worker),
         "loglevel": "warning",
         "logger_class": GunicornLogger,
     }
     Gunicorn(app, options).run()
+
+
+def _begin(app: Flask, worker: Worker) -> None:
+    crowding.watch(app, worker.tpool)
+    _warm_up(app)
 
 
 def _warm_up(app: Flask) -> None:

@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Config
 from models import db
-from web import cors, idempotency, measures, rates, request_ids
+from web import cors, crowding, idempotency, measures, rates, request_ids
 from web.access import is_static, refuse_strangers
 from web.auth import load_token, note_token_use
 from web.inputs import Request, StorableInteger
@@ -51,6 +51,7 @@ def register(app: Flask) -> None:
     measures.register(app)
     request_ids.register(app)
     cors.register(app)
+    crowding.register(app)
     app.before_request(_open_request)
     app.before_request(load_token)
     app.before_request(request_ids.note_user)
