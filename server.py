@@ -31,6 +31,7 @@ from learning.package import PackageDamaged
 from models import TASKS, Dataset, Import, ImportFile, Job, User, Version, db, now, prepare_engine
 from serving import batches, classifier, tables, telling
 from web import auth, invitations, listening, measures, request_ids, tokens
+from web.oauth import metadata
 
 # What a command refuses with a sentence for a person.
 REFUSALS = (
@@ -95,6 +96,7 @@ def run(host: str | None = None, port: int | None = None, no_worker: bool = Fals
     _print_setup_link(app, address)
     if settings.own_code:
         click.echo(sandbox.describe())
+    metadata.warn_of_passwords(settings)
     processes = settings.web_processes or supervisor.count_cores()
     serve = partial(listening.serve, app, listener, processes, settings.web_threads)
     sys.exit(supervisor.run_web(serve, not no_worker, _end_by_signal()))

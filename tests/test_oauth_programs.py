@@ -11,6 +11,7 @@ from models import Consent, FailedLogin, Token, db, now
 from tests.conftest import PASSWORD
 from tests.oauth_flow import SECRET, ask, call, is_alive, make_client, refresh, tokens_of
 from web import auth, tokens
+from web.oauth import metadata
 
 ALL_GRANTS = ["authorization_code", "client_credentials", "refresh_token", "password"]
 
@@ -268,3 +269,13 @@ def test_the_metadata_names_every_address(client, app):
 
 def test_the_metadata_tells_of_passwords_where_they_are_taken(client, app, with_passwords):
     assert "password" in client.get("/.well-known/oauth-authorization-server").json["grant_types_supported"]
+
+
+def test_the_log_warns_at_the_start_where_passwords_are_taken(app, with_passwords, caplog):
+    metadata.warn_of_passwords(app.config["PIGEONHOLE"])
+    assert "oauth_password_grant is on" in caplog.text
+
+
+def test_the_log_warns_of_nothing_else(app, caplog):
+    metadata.warn_of_passwords(app.config["PIGEONHOLE"])
+    assert not caplog.records

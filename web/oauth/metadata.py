@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from flask import current_app, request, url_for
 
+from config import Config
 from models import GRANTS, SCOPES
+
+logger = logging.getLogger(__name__)
 
 
 def issuer() -> str:
@@ -18,6 +22,14 @@ def offered_grants() -> list[str]:
     """Return the grants of RFC 6749 that this server knows; "password" only where a setting allows it."""
     has_password = current_app.config["PIGEONHOLE"].oauth_password_grant
     return [grant for grant in GRANTS if grant != "password" or has_password]
+
+
+def warn_of_passwords(settings: Config) -> None:
+    """Log a warning where programs may take people's passwords."""
+    if settings.oauth_password_grant:
+        logger.warning(
+            "oauth_password_grant is on: programs may take people's passwords and learn them (docs/oauth.md)."
+        )
 
 
 def describe() -> dict[str, Any]:
