@@ -6,7 +6,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from models import Item, db
+from jobs import addresses, events, webhooks
+from models import EVENTS, Item, db
 from tests.house import chromium, listening
 from tests.test_datasets_pages import add_items, make_member
 from web import invitations, tokens
@@ -24,6 +25,8 @@ PAGES = [
     "/datasets/flowers/items/1",
     "/datasets/flowers/labels",
     "/datasets/flowers/settings",
+    "/datasets/flowers/webhooks/",
+    "/datasets/flowers/webhooks/1",
     "/nothing/here",
 ]
 STRANGERS_PAGES = ["/", "/login"]
@@ -48,10 +51,17 @@ def address(app, dataset, root, bob):
     make_member(dataset, bob, "viewer")
     tokens.make_token(root, "camera", ["predict"])
     invitations.invite("dora")
+    events.add_delivery(add_webhook(dataset), "run.finished", '{"type":"run.finished","data":{}}')
     db.session.commit()
     assert db.session.get(Item, 1)
     with listening(app) as address:
         yield address
+
+
+def add_webhook(dataset):
+    """A webhook with a long address."""
+    address = addresses.parse(f"https://hooks.example:8443/{'a-rather-long-path/' * 5}")
+    return webhooks.create(dataset, None, address, EVENTS)
 
 
 def cookie_of(client, sign_in, user, address):

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from sqlalchemy import func, select
 import config
 import server
 from datasets import sweep
-from jobs import database, doctor, imports, local, runs, training
-from models import Item, Job, db
+from jobs import addresses, database, doctor, events, imports, local, runs, training, webhooks
+from models import EVENTS, Item, Job, db, now
 from tests.house import PATIENCE_SECONDS, environment, wait_until
 from tests.photos import write_zip
+from tests.receivers import receiver
 
 ROOT = Path(__file__).parents[1]
 
@@ -118,8 +120,8 @@ def look(read):
     return value
 
 
-def state_of(job):
-    return look(lambda: job.state)
+def state_of(row):
+    return look(lambda: row.state)
 
 
 def find_trainers(folder):
@@ -179,6 +181,24 @@ def test_a_worker_asked_to_end_gives_its_import_back(import_, start_worker):
     worker.terminate()
     assert worker.wait(PATIENCE_SECONDS) == 0
     assert state_of(import_.job) in ("queued", "finished")
+
+
+def test_what_a_killed_worker_was_sending_to_a_webhook_is_sent_again(dataset, start_worker, monkeypatch):
+    monkeypatch.setenv("PIGEONHOLE_WEBHOOK_PRIVATE", "1")
+    with receiver() as kept:
+        kept.pause = threading.Event()
+        webhook = webhooks.create(dataset, None, addresses.parse(kept.address), EVENTS)
+        delivery = events.add_delivery(webhook, "run.finished", "{}")
+        db.session.commit()
+        worker = start_worker()
+        wait_until(kept.has_got.is_set, what="the message")
+        kill(worker)
+        kept.pause.set()
+        delivery.lease_until = now()
+        db.session.commit()
+        start_worker()
+        wait_until(lambda: state_of(delivery) == "delivered", what="the delivery")
+    assert [headers["webhook-id"] for _, headers, _ in kept.got] == [delivery.public_id] * 2
 
 
 @pytest.mark.trainer
