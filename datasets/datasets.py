@@ -151,7 +151,7 @@ def choose(
     query = select(Item).where(Item.dataset_id == dataset.id, is_there)
     if split:
         query = query.where(Item.split == split)
-    has_label = select(ItemLabel.item_id).where(ItemLabel.item_id == Item.id).exists()
+    has_label = select(ItemLabel.item_id).where(ItemLabel.item_id == Item.id).correlate(Item).exists()
     if label == "" or status == "unlabelled":
         query = query.where(~has_label)
     if status == "labelled":

@@ -172,6 +172,7 @@ def test_an_image_is_served_small_too_and_not_twice(ask):
         ("?status=labelled", [3, 2, 1, 0]),
         ("?status=unlabelled", [4]),
         ("?status=unlabelled&split=test", []),
+        ("?status=unlabelled&label=rose", []),
         ("?status=deleted", [5]),
         ("?label=tulip", []),
         ("?limit=2&label=rose", [2, 1]),
