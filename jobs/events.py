@@ -85,12 +85,14 @@ def _describe_run(job: Job) -> dict[str, Any] | None:
 
 
 def _describe_import(job: Job) -> dict[str, Any] | None:
+    """The import as the API shows it, without what a person reads of it."""
     import_ = db.session.scalar(select(Import).where(Import.job_id == job.id))
     if import_ is None:
         return None
     return {
         "id": import_.id,
         "dataset": _slug_of(job),
+        "kind": import_.kind,
         "source": import_.source,
         "state": job.state,
         "message": job.message,

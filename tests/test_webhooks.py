@@ -86,20 +86,19 @@ def make_due(delivery):
 # What is told
 
 
-def test_a_finished_import_is_told_with_its_counts(webhook, dataset, shift, settings):
+@pytest.fixture
+def ask(client, alice):
+    """What the API answers alice."""
+    _, token = tokens.make_token(alice, "script", ["read"])
+    return lambda path: client.get(path, headers={"Authorization": f"Bearer {token}"}).json
+
+
+def test_a_finished_import_is_told_as_the_api_shows_it(webhook, dataset, shift, settings, ask):
     import_ = start_import(dataset, settings)
     work(shift, "import")
     ((event, data),) = told()
-    assert event == "import.finished"
-    facts = {"id": import_.id, "dataset": "flowers", "source": "photos.zip", "state": "finished"}
-    assert data == {
-        **facts,
-        "message": None,
-        "added": import_.added,
-        "skipped": 0,
-        "refused": 0,
-        "url": f"/api/v1/imports/{import_.id}",
-    }
+    assert (event, data["state"], data["added"]) == ("import.finished", "finished", import_.added)
+    assert data.items() <= ask(data["url"]).items()
 
 
 def test_an_import_that_failed_is_told_with_the_reason(webhook, dataset, shift, settings):
@@ -116,7 +115,7 @@ def test_an_import_whose_worker_died_too_often_is_told(webhook, dataset, shift, 
     assert [(event, data["state"]) for event, data in told()] == [("import.finished", "failed")]
 
 
-def test_a_finished_run_is_told_as_the_api_shows_it(webhook, dataset, shift, client, alice):
+def test_a_finished_run_is_told_as_the_api_shows_it(webhook, dataset, shift, ask):
     teach(dataset)
     run = start(dataset)
     finish(run)
@@ -124,12 +123,9 @@ def test_a_finished_run_is_told_as_the_api_shows_it(webhook, dataset, shift, cli
     run.job.state = "queued"
     db.session.commit()
     work(shift, "run")
-    _, token = tokens.make_token(alice, "script", ["read"])
-    shown = client.get(f"/api/v1/runs/{run.id}", headers={"Authorization": f"Bearer {token}"}).json
     ((event, data),) = told()
-    assert event == "run.finished"
-    assert (data["state"], data["version"]) == ("finished", run.version.number)
-    assert data.items() <= shown.items()
+    assert (event, data["state"], data["version"]) == ("run.finished", "finished", run.version.number)
+    assert data.items() <= ask(data["url"]).items()
 
 
 def test_runs_that_failed_or_were_cancelled_are_told(webhook, dataset, shift):
