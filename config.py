@@ -135,6 +135,9 @@ SETTINGS: dict[str, Setting] = {
     "TRAIN_ON_ALL": Setting(True, "The version that goes live is solved again with the test items too."),
     "SHARE_VALIDATION": Setting(0.15, "Share of each label's items in the validation split."),
     "SHARE_TEST": Setting(0.15, "Share of each label's items in the untouched test split."),
+    "SCOREFILE_DATASET": Setting(
+        "", "The dataset (its short name) that answers FastImageClassification's calls; empty closes them."
+    ),
     "PREDICT_QUEUE": Setting(
         32, "Requests that may wait for a thread of one web process before a prediction gets a 503."
     ),

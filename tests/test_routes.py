@@ -25,9 +25,13 @@ PUBLIC = {
     "oauth_programs.revoke",
     "oauth_programs.introspect",
     "oauth_programs.describe",
+    "kerasui.token",
 }
-# Called by programs that sign in with an id and a secret; a cookie counts for nothing there.
-BY_CLIENTS = {"oauth_programs.token", "oauth_programs.revoke", "oauth_programs.introspect"}
+# Called by programs, that sign in with an id and a secret where they must; a cookie counts for nothing there.
+BY_CLIENTS = {
+    *("oauth_programs.token", "oauth_programs.revoke", "oauth_programs.introspect"),
+    *("kerasui.token", "fastimage.score"),
+}
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 
 

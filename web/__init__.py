@@ -21,6 +21,9 @@ from web.api import tokens as api_tokens
 from web.api import users as api_users
 from web.api import versions as api_versions
 from web.api import webhooks as api_webhooks
+from web.doors import datasets as door_datasets
+from web.doors import fastimage, kerasui
+from web.doors import items as door_items
 from web.oauth import routes as oauth_routes
 from web.pages import (
     account,
@@ -81,6 +84,7 @@ API = (
     *(api_members, api_tokens, api_users),
     api_webhooks,
 )
+DOORS = (kerasui, door_datasets, door_items, fastimage)
 
 
 def register(app: Flask) -> None:
@@ -99,4 +103,7 @@ def register(app: Flask) -> None:
     frame.register(app, tuple(module.blueprint for module in API))
     for module in API:
         security.csrf.exempt(module.blueprint)
+    for module in DOORS:
+        security.csrf.exempt(module.blueprint)
+        app.register_blueprint(module.blueprint)
     app.jinja_env.globals["can"] = access.can

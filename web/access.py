@@ -14,6 +14,7 @@ from models import ROLES, Client, Dataset, Member, User, db
 View = TypeVar("View", bound=Callable)
 
 DOCS = "/api/docs"  # the API's documentation: pages, though they lie under /api/
+SCOREFILE = "/scorefile/"  # FastImageClassification's call, for programs too
 Part = TypeVar("Part")
 
 # Built once: every page and every call of the API asks it.
@@ -32,7 +33,7 @@ def public(view: View) -> View:
 
 def is_api_request() -> bool:
     """Whether the request came to the API, where only tokens count and cookies never do."""
-    return request.path.startswith("/api/") and not f"{request.path}/".startswith(f"{DOCS}/")
+    return request.path.startswith(("/api/", SCOREFILE)) and not f"{request.path}/".startswith(f"{DOCS}/")
 
 
 def is_oauth_request() -> bool:

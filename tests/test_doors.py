@@ -1,0 +1,320 @@
+"""The doors for scripts written for KerasUI and FastImageClassification: their calls, unchanged."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+import subprocess
+
+import pytest
+import requests
+from sqlalchemy import select
+
+from models import Change, Client, Dataset, Item, Label, Member, Prediction, db
+from tests.house import listening
+from tests.photos import photo
+from web import auth, tokens
+
+RED, BLUE = photo((200, 40, 40), 1), photo((40, 70, 200), 2)
+
+
+def bearer(user, *scopes):
+    _, text = tokens.make_token(user, "test", list(scopes or ("read", "write")))
+    db.session.commit()
+    return {"Authorization": f"Bearer {text}"}
+
+
+@pytest.fixture
+def headers(alice):
+    """What KerasUI's scripts send: a token that may read and write."""
+    return bearer(alice)
+
+
+def as_text(image: bytes) -> str:
+    return base64.encodebytes(image).decode()  # with line breaks, as `base64 photo.jpg` gives it
+
+
+def add(client, dataset, headers, image=RED, label="rose", **more):
+    body = {"image": as_text(image), "label": label, "dataset": dataset.id, **more}
+    return client.post("/api/datasetitem/", json=body, headers=headers)
+
+
+# ---------- datasets ----------
+
+
+def test_a_dataset_is_made_renamed_and_deleted(client, alice, headers):
+    made = client.post("/api/dataset/", json={"name": "Birds", "process": "model = …"}, headers=headers)
+    assert made.status_code == 201
+    assert made.json == {"id": 1, "url": "http://localhost/api/dataset/1/", "name": "Birds", "process": ""}
+    assert made.location == made.json["url"]
+    renamed = client.put("/api/dataset/1/", json={"name": "Fowl", "process": ""}, headers=headers)
+    assert renamed.json["name"] == "Fowl"
+    assert client.get("/api/dataset/1/", headers=headers).json == renamed.json
+    assert client.delete("/api/dataset/1/", headers=headers).status_code == 204
+    assert db.session.scalar(select(Dataset)) is None
+
+
+def test_datasets_are_paged_by_limit_and_offset(client, alice, charlie, headers):
+    everything = [
+        Dataset(slug=f"d{n}", name=f"D{n}", members=[Member(user=alice, role="viewer")]) for n in range(12)
+    ]
+    db.session.add_all(
+        [*everything, Dataset(slug="x", name="X", members=[Member(user=charlie, role="owner")])]
+    )
+    first = client.get("/api/dataset/", headers=headers).json
+    assert (first["count"], len(first["results"]), first["previous"]) == (12, 10, None)
+    assert first["next"] == "http://localhost/api/dataset/?limit=10&offset=10"
+    second = client.get(first["next"], headers=headers).json
+    assert [one["name"] for one in second["results"]] == ["D10", "D11"]
+    assert (second["next"], second["previous"]) == (None, "http://localhost/api/dataset/?limit=10")
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=x", "offset=-1", "offset=9999999999999999999999", "limit=-5"]
+)
+def test_a_page_that_is_none_is_the_first_one(client, dataset, headers, query):
+    assert client.get(f"/api/dataset/?{query}", headers=headers).json["count"] == 1
+
+
+# ---------- items ----------
+
+
+def test_an_image_is_added_by_base64_with_line_breaks(client, dataset, headers):
+    added = add(client, dataset, headers)
+    assert added.status_code == 201
+    assert (added.json["label"], added.json["dataset"]) == ("rose", dataset.id)
+    assert client.get(added.json["url"], headers=headers).json == added.json
+    assert client.get(added.json["image"], headers=headers).mimetype == "image/jpeg"
+    listed = client.get("/api/datasetitem/", headers=headers).json
+    assert (listed["count"], listed["results"]) == (1, [added.json])
+
+
+def test_an_image_is_added_as_a_file_of_a_form(client, dataset, headers):
+    form = {"image": (io.BytesIO(RED), "a.jpg"), "label": "rose", "dataset": str(dataset.id)}
+    assert client.post("/api/datasetitem/", data=form, headers=headers).status_code == 201
+    assert db.session.scalars(select(Item)).one().sent_name == "a.jpg"
+
+
+def test_an_image_that_is_there_already_is_given_as_it_is(client, dataset, headers):
+    first = add(client, dataset, headers)
+    again = add(client, dataset, headers)
+    assert (again.status_code, again.json) == (200, first.json)
+
+
+def test_an_image_that_is_there_with_another_label_is_not_relabelled_in_silence(client, dataset, headers):
+    add(client, dataset, headers)
+    again = add(client, dataset, headers, label="daisy")
+    assert again.status_code == 400
+    assert "labelled rose" in again.json["image"][0]
+
+
+def test_a_label_is_changed_by_put_with_the_same_image_and_by_patch_alone(client, dataset, headers):
+    url = add(client, dataset, headers).json["url"]
+    body = {"image": as_text(RED), "label": "daisy", "dataset": dataset.id}
+    assert client.put(url, json=body, headers=headers).json["label"] == "daisy"
+    assert client.patch(url, json={"label": "tulip"}, headers=headers).json["label"] == "tulip"
+    assert db.session.scalars(select(Item)).one().labels[0].name == "tulip"
+
+
+def test_another_image_takes_the_place_and_the_old_one_can_be_brought_back(client, dataset, headers):
+    old = add(client, dataset, headers).json
+    new = client.patch(old["url"], json={"image": as_text(BLUE)}, headers=headers).json
+    assert new["id"] != old["id"] and new["label"] == "rose"
+    assert client.get(old["url"], headers=headers).status_code == 404
+    assert db.session.scalars(select(Change)).one().kind == "delete"
+
+
+def test_a_deleted_image_is_gone_but_can_be_brought_back(client, dataset, headers):
+    url = add(client, dataset, headers).json["url"]
+    assert client.delete(url, headers=headers).status_code == 204
+    assert client.get("/api/datasetitem/", headers=headers).json["count"] == 0
+    assert db.session.scalars(select(Item)).one().deleted_at
+
+
+def test_several_labels_stand_with_marks_between_them(client, dataset, headers):
+    dataset.task = "multi-label"
+    assert add(client, dataset, headers, label="sea|ship").json["label"] == "sea|ship"
+    assert {label.name for label in db.session.scalars(select(Label))} == {"sea", "ship"}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"image": "???"}, "image"),
+        ({"image": ""}, "image"),
+        ({"image": 5}, "image"),
+        ({"image": base64.b64encode(b"no image").decode()}, "image"),
+        ({"label": ""}, "label"),
+        ({"label": ["a"]}, "label"),
+        ({"label": "\u202e"}, "label"),
+        ({"dataset": "one"}, "dataset"),
+        ({"dataset": True}, "dataset"),
+        ({"dataset": "9" * 19}, "dataset"),
+    ],
+)
+def test_a_wrong_field_is_named_as_the_framework_does(client, dataset, headers, change, field):
+    body = {"image": as_text(RED), "label": "rose", "dataset": dataset.id, **change}
+    answer = client.post("/api/datasetitem/", json=body, headers=headers)
+    assert answer.status_code == 400
+    assert list(answer.json) == [field] and isinstance(answer.json[field][0], str)
+
+
+# ---------- who may ----------
+
+
+def test_without_a_token_nothing_is_answered(client, dataset):
+    for path in ("/api/dataset/", "/api/datasetitem/", "/api/users/", f"/api/dataset/{dataset.id}/"):
+        answer = client.get(path)
+        assert (answer.status_code, list(answer.json)) == (401, ["detail"])
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_a_token_needs_read_to_read_and_write_to_write(client, dataset, alice):
+    assert client.get("/api/dataset/", headers=bearer(alice, "write")).status_code == 403
+    answer = client.post("/api/dataset/", json={"name": "X"}, headers=bearer(alice, "read", "predict"))
+    assert (answer.status_code, list(answer.json)) == (403, ["detail"])
+
+
+def test_a_stranger_finds_nothing_and_a_viewer_changes_nothing(client, dataset, headers, bob, charlie):
+    db.session.add(Member(dataset=dataset, user=bob, role="viewer"))
+    url = add(client, dataset, headers).json["url"]
+    for method, body in (("GET", None), ("PATCH", {"label": "x"}), ("DELETE", None)):
+        assert client.open(url, method=method, json=body, headers=bearer(charlie)).status_code == 404
+    assert client.get(url, headers=bearer(bob)).status_code == 200
+    assert client.patch(url, json={"label": "x"}, headers=bearer(bob)).status_code == 403
+    assert client.delete(url, headers=bearer(bob)).status_code == 403
+    number = f"/api/dataset/{dataset.id}/"
+    assert client.delete(number, headers=bearer(bob)).status_code == 403
+    assert client.delete(number, headers=bearer(charlie)).status_code == 404
+    assert add(client, dataset, bearer(charlie)).status_code == 404
+
+
+def test_a_session_counts_for_nothing(client, sign_in, alice, dataset):
+    assert sign_in(client, alice).get("/api/dataset/").status_code == 401
+
+
+def test_users_see_themselves_and_an_administrator_of_users_everybody(client, alice, bob, root):
+    mine = client.get("/api/users/", headers=bearer(alice)).json
+    assert [user["username"] for user in mine["results"]] == ["alice"]
+    assert mine["results"][0] == {**mine["results"][0], "email": "", "groups": []}
+    assert client.get(mine["results"][0]["url"], headers=bearer(bob)).status_code == 404
+    assert client.get("/api/users/", headers=bearer(root)).json["count"] == 1
+    assert client.get("/api/users/", headers=bearer(root, "read", "admin")).json["count"] == 3
+
+
+def test_a_method_that_is_none_is_told_in_the_frameworks_shape(client, headers):
+    answer = client.get("/api/test/", headers=headers)
+    assert (answer.status_code, list(answer.json)) == (405, ["detail"])
+
+
+# ---------- predicting ----------
+
+
+@pytest.mark.trainer
+class TestPredicting:
+    """Calls that a trained version answers."""
+
+    @pytest.fixture
+    def live(self, app, dataset, trained):
+        trained.install(app, dataset)
+        return dataset
+
+    def test_json_and_form_give_the_label(self, client, live, headers):
+        body = {"image": as_text(RED), "dataset": live.id}
+        form = {"image": (io.BytesIO(BLUE), "b.jpg"), "dataset": str(live.id)}
+        assert client.post("/api/test/", json=body, headers=headers).json == {"result": "red"}
+        assert client.post("/api/test/", data=form, headers=headers).json == {"result": "blue"}
+        assert len(db.session.scalars(select(Prediction)).all()) == 2
+
+    def test_a_public_dataset_needs_no_token_and_others_do(self, client, live, alice):
+        body = {"image": as_text(RED), "dataset": live.id}
+        assert client.post("/api/test/", json=body).status_code == 401
+        assert client.post("/api/test/", json=body, headers=bearer(alice, "read")).status_code == 403
+        assert client.post("/api/test/", json=body, headers=bearer(alice, "predict")).status_code == 200
+        live.is_public = True
+        assert client.post("/api/test/", json=body).json == {"result": "red"}
+
+    def test_what_is_no_image_is_told_by_field(self, client, live, headers):
+        body = {"image": base64.b64encode(b"no image").decode(), "dataset": live.id}
+        answer = client.post("/api/test/", json=body, headers=headers)
+        assert (answer.status_code, list(answer.json)) == (400, ["image"])
+
+    def test_a_dataset_without_a_version_says_train_first(self, client, live, headers):
+        live.live_version = None
+        answer = client.post("/api/test/", json={"image": as_text(RED), "dataset": live.id}, headers=headers)
+        assert answer.status_code == 409 and "Train one first" in answer.json["detail"]
+
+    def test_kerasuis_documented_calls_work_over_a_real_connection(self, app, live, alice):
+        app.config["PIGEONHOLE"].values["OAUTH_PASSWORD_GRANT"] = True
+        alice.password_hash = auth.hash_password("admin2019! and more")
+        client, secret = make_client(alice)
+        with listening(app) as address:
+            form = {"grant_type": "password", "username": "alice", "password": "admin2019! and more"}
+            token = requests.post(f"{address}/o/token/", data=form, auth=(client, secret)).json()
+            assert token["token_type"] == "Bearer" and token["scope"] == "read write"
+            assert token["expires_in"] > 0 and token["refresh_token"]
+            headers = {"Authorization": f"Bearer {token['access_token']}", "Accept": "application/json"}
+            listed = requests.get(f"{address}/api/dataset/", headers=headers).json()
+            assert [one["name"] for one in listed["results"]] == ["Flowers"]
+            image = base64.b64encode(RED).decode()
+            item = {"label": "red", "image": image, "dataset": 1}
+            added = requests.post(f"{address}/api/datasetitem/", json=item, headers=headers)
+            assert (added.status_code, added.json()["label"]) == (201, "red")
+            asked = requests.post(
+                f"{address}/api/test/", json={"image": image, "dataset": 1}, headers=headers
+            )
+            assert asked.json() == {"result": "red"}
+
+    @pytest.mark.skipif(
+        shutil.which("curl") is None, reason="curl is NOT installed: its documented line is untried"
+    )
+    def test_fastimageclassifications_documented_line_works(self, app, live, tmp_path):
+        open_scorefile(app, live)
+        (tmp_path / "337px-Majestic_Twilight.jpg").write_bytes(RED)
+        with listening(app) as address:
+            line = ["-X", "POST", f"{address}/scorefile/", "-H", "accept: application/json"]
+            line += ["-H", "Content-Type: multipart/form-data", "-F", "file=@337px-Majestic_Twilight.jpg"]
+            done = subprocess.run(["curl", "-sS", *line], cwd=tmp_path, capture_output=True, check=True)
+        scores = json.loads(done.stdout)
+        assert set(scores) == {"blue", "green", "red"} and scores["red"] > 0.5
+        assert all(share == round(share, 3) for share in scores.values())
+
+    def test_scores_are_refused_by_sentence_where_they_are_not_to_be_had(self, app, client, live):
+        def ask(**files):
+            form = {name: (io.BytesIO(content), "a.jpg") for name, content in files.items()}
+            answer = client.post("/scorefile/", data=form)
+            assert list(answer.json) == ["detail"]
+            return answer.status_code, answer.json["detail"]
+
+        assert ask(file=RED) == (
+            404,
+            "This address is closed: the setting scorefile_dataset names no dataset.",
+        )
+        open_scorefile(app, live)
+        assert ask(image=RED)[0] == 422 and "-F file=@photo.jpg" in ask(image=RED)[1]
+        assert ask(file=b"no image")[0] == 422
+        live.is_public = False
+        assert ask(file=RED) == (
+            404,
+            "No token is sent here. An owner of flowers must open its predict page to everybody first.",
+        )
+        app.config["PIGEONHOLE"].values["SCOREFILE_DATASET"] = "gone"
+        assert "no dataset gone" in ask(file=RED)[1]
+
+
+def open_scorefile(app, dataset):
+    app.config["PIGEONHOLE"].values["SCOREFILE_DATASET"] = dataset.slug
+    dataset.is_public = True
+    db.session.commit()
+
+
+def make_client(user) -> tuple[str, str]:
+    """A program of the user's that may read and write, by password; returns its id and secret."""
+    facts = {"grants": ["password", "refresh_token"], "scopes": ["read", "write"]}
+    db.session.add(
+        Client(public_id="script", user=user, name="Script", secret_hash=tokens.digest("s3"), **facts)
+    )
+    db.session.commit()
+    return "script", "s3"
