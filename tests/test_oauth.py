@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from models import AuthorizationCode, RefreshToken, Token, db, now
+from tests.conftest import PASSWORD
 from tests.oauth_flow import (
     CALLBACK,
     SECRET,
@@ -23,7 +24,7 @@ from tests.oauth_flow import (
     refresh,
     tokens_of,
 )
-from web import tokens
+from web import auth, tokens
 from web.oauth import issuing
 
 OTHER = "https://evil.example/done"
@@ -96,6 +97,18 @@ def test_a_stranger_signs_in_first_and_comes_back(client, shop):
     assert answer.location.startswith("/login?next=/oauth/authorize?")
 
 
+def test_somebody_who_signs_in_on_the_way_is_asked_then(client, shop, bob):
+    auth.set_password(bob, auth.hash_password(PASSWORD))
+    asked = address(state="what?") + "&more=?"
+    login = client.get(asked).location
+    assert client.post(login, data={"name": "bob", "password": PASSWORD}).location == asked
+    assert "Let Shop in?" in client.get(asked).text
+
+
+def test_asking_by_head_answers_nothing_to_the_program(bob_in):
+    assert bob_in.head(address()).location is None
+
+
 def test_a_forged_consent_without_proof_is_refused(bob_in):
     del bob_in.environ_base["HTTP_X_CSRFTOKEN"]
     assert bob_in.post(address(), data={"decision": "allow"}).status_code == 400
@@ -160,6 +173,26 @@ def test_a_program_on_ones_own_machine_takes_any_free_port(client, sign_in, bob,
     sign_in(client, bob)
     assert client.get(address(redirect_uri="http://127.0.0.1:50123/done")).status_code == 200
     assert client.get(address(redirect_uri="http://127.0.0.1:50123/other")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("registered", "begins"),
+    [
+        ("https://shop.example/done?from=us", "https://shop.example/done?from=us&code="),
+        ("com.example.app:/done", "com.example.app:/done?code="),
+        ("http://[::1]:8765/done", "http://[::1]:8765/done?code="),
+    ],
+)
+def test_the_browser_is_sent_back_to_addresses_of_every_kind(client, sign_in, bob, alice, registered, begins):
+    make_client(alice, secret=None, redirect_uris=[registered])
+    asked = address(redirect_uri=registered)
+    assert sign_in(client, bob).get(asked).status_code == 200
+    assert client.post(asked, data={"decision": "allow"}).location.startswith(begins)
+
+
+def test_a_script_that_asks_wrongly_hears_it_in_the_shape_of_the_rfc(bob_in):
+    answer = bob_in.get(address(client_id="nobody"), headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
 
 
 # Changing the code
@@ -344,6 +377,13 @@ def test_a_revoked_or_expired_token_gets_401(bob_in, dataset, change_to):
     for name, value in change_to.items():
         setattr(db.session.scalar(select(Token)), name, value)
     assert call(bob_in, token["access_token"]).status_code == 401
+
+
+def test_the_api_tells_a_program_what_is_wrong_with_its_token(bob_in, dataset):
+    assert call(bob_in, "pgh_made_up").headers["WWW-Authenticate"].endswith('error="invalid_token"')
+    token = tokens_of(bob_in, scope="predict")["access_token"]
+    told = call(bob_in, token).headers["WWW-Authenticate"]
+    assert told.endswith('error="insufficient_scope", scope="read"')
 
 
 def test_a_garbled_token_gets_401(bob_in, dataset):

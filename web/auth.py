@@ -218,11 +218,22 @@ def authenticate_token(scope: str) -> Token | Any:
     token = g.get("token")
     if token is None:
         answer = api_error(401, "unauthorized", _why_unauthorized())
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="pigeonhole"'
+        answer.headers["WWW-Authenticate"] = _challenge("invalid_token" if _has_sent_token() else "")
         return answer
     if not tokens.has_scope(token, scope):
-        return api_error(403, "missing_scope", f"This token lacks the scope {scope!r}.")
+        answer = api_error(403, "missing_scope", f"This token lacks the scope {scope!r}.")
+        answer.headers["WWW-Authenticate"] = f'{_challenge("insufficient_scope")}, scope="{scope}"'
+        return answer
     return token
+
+
+def _challenge(error: str) -> str:
+    """Return how to sign in to the API, and what was wrong with a token that was sent (RFC 6750, 3)."""
+    return 'Bearer realm="pigeonhole"' + (f', error="{error}"' if error else "")
+
+
+def _has_sent_token() -> bool:
+    return request.headers.get("Authorization", "").lower().startswith("bearer ")
 
 
 def _why_unauthorized() -> str:

@@ -117,7 +117,7 @@ def _answer(error: HTTPException) -> AnyResponse:
 
 
 def _here() -> str:
-    return request.full_path.rstrip("?")
+    return request.full_path if request.query_string else request.path
 
 
 def _in_shape(status: int, sentence: str, about: dict | None = None) -> Response:

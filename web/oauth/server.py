@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -153,6 +154,8 @@ def _credentials(request: _Request) -> tuple[str, str]:
     return public_id, secret
 
 
+# At level DEBUG Authlib would write tokens into the log.
+logging.getLogger("authlib").setLevel(logging.INFO)
 server = Server()
 server.register_grant(grants.CodeGrant, [CodeChallenge(required=True)])
 server.register_grant(grants.ClientGrant)

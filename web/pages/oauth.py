@@ -25,7 +25,7 @@ def authorize() -> Response:
         if not error.redirect_uri:
             abort(400, f"{error.description} Tell whoever made the program that sent you here.")
         return server.answer_refusal(error)
-    if request.method == "GET":
+    if request.method != "POST":
         return _ask(grant)
     is_let_in = request.form.get("decision") == "allow"
     answer = server.answer_authorization(grant, user if is_let_in else None)
