@@ -26,3 +26,14 @@ def asker(client, user, *scopes: str):
 def file(content: bytes, name: str = "image.png") -> tuple[io.BytesIO, str]:
     """A file of a form."""
     return io.BytesIO(content), name
+
+
+def named(routes) -> list[str]:
+    """What routes, given as (method, address, body), are called."""
+    return [f"{method} {address}" for method, address, _ in routes]
+
+
+def statuses(ask, routes) -> dict[str, int]:
+    """The status that each of these routes answers with, by its name."""
+    answers = [ask(method, address, **more) for method, address, more in routes]
+    return dict(zip(named(routes), [answer.status_code for answer in answers], strict=True))

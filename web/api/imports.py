@@ -183,7 +183,7 @@ def files(page: dict, import_id: int) -> dict:
 
 @blueprint.post("/imports/<int:import_id>/cancel")
 @needs("write")
-@blueprint.response(200, ImportBody)
+@blueprint.response(202, ImportBody)
 def cancel(import_id: int) -> dict:
     """Ask an import to end; what came in stays."""
     import_ = get_part(Import, import_id, "editor")
