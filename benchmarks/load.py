@@ -6,7 +6,9 @@ import socket
 import statistics
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from queue import SimpleQueue
 from urllib.parse import urlsplit
 
 TIMEOUT_SECONDS = 30
@@ -29,6 +31,7 @@ class Connection:
         self._place = (parts.hostname, parts.port)
         self._request = request
         self._socket: socket.socket | None = None
+        self.head = b""  # of the last answer, in lower case
 
     def ask(self) -> int:
         """Send the request, read the whole answer, return its status."""
@@ -40,7 +43,7 @@ class Connection:
         while b"\r\n\r\n" not in answer:
             answer += self._read()
         head, _, body = answer.partition(b"\r\n\r\n")
-        lower = head.lower()
+        self.head = lower = head.lower()
         missing = int(lower.partition(b"content-length:")[2].split(b"\r\n")[0]) - len(body)
         while missing > 0:
             missing -= len(self._read())
@@ -59,6 +62,46 @@ class Connection:
         if self._socket is not None:
             self._socket.close()
         self._socket = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One answer: how long it took, its status (0: there was none), whether it says when to come back."""
+
+    seconds: float
+    status: int
+    has_retry_after: bool
+
+
+def send(address: str, request: bytes, concurrency: int, count: int) -> Iterator[Answered]:
+    """Send `request` `count` times over `concurrency` connections; yield the answers as they come."""
+    answers: SimpleQueue[Answered] = SimpleQueue()
+    turns = iter(range(count))  # next() of a range is atomic
+
+    def ask_while_some_are_left() -> None:
+        connection = Connection(address, request)
+        for _ in turns:
+            start = time.perf_counter()
+            status = _ask(connection)
+            has_retry_after = b"\r\nretry-after:" in connection.head
+            answers.put(Answered(time.perf_counter() - start, status, has_retry_after))
+        connection.close()
+
+    threads = [threading.Thread(target=ask_while_some_are_left) for _ in range(concurrency)]
+    for thread in threads:
+        thread.start()
+    for _ in range(count):
+        yield answers.get()
+    for thread in threads:
+        thread.join()
+
+
+def _ask(connection: Connection) -> int:
+    try:
+        return connection.ask()
+    except OSError:
+        connection.close()
+        return 0
 
 
 def make_request(address: str, body: bytes, kind: str, token: str = "") -> bytes:

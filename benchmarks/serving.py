@@ -9,32 +9,22 @@ image, as always. The three are timed in turns, `--rounds` times, and the median
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import multiprocessing
-import os
-import secrets
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import config
-import server
-from benchmarks import load
+from benchmarks import load, served
 from learning.embeddings import Embedder, count_cores
 from learning.package import load_package
-from models import Dataset, Member, User, db
 from tests.house import free_port
-from tests.trained import ROOT, Trained, make_photo, train
+from tests.trained import Trained, train
 from utils import center_crop, open_image
-from web import tokens
 
 STARTS = 3
 
@@ -45,7 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         trained = train(Path(folder))
         instance = Path(folder) / "served"
-        token = _fill(instance, trained)
+        token = served.fill(instance, trained)
         figures = _compare(options, instance, trained, token)
         figures |= _time_starts(instance, token)
     _report(figures)
@@ -59,26 +49,11 @@ def _read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _fill(instance: Path, trained: Trained) -> str:
-    """Make an instance with one dataset whose version is live; return a token that may predict."""
-    app = server.create_app(config.load(instance))
-    server.database.prepare(app)
-    with app.app_context():
-        user = User(name="bench", password_hash=secrets.token_hex(8))
-        dataset = Dataset(slug="colours", name="Colours", members=[Member(user=user, role="owner")])
-        db.session.add_all([user, dataset])
-        _, text = tokens.make_token(user, "bench", ["predict"])
-        trained.install(app, dataset)
-        db.session.remove()
-        db.engine.dispose()
-    return text
-
-
 def _compare(options: argparse.Namespace, instance: Path, trained: Trained, token: str) -> dict:
-    photo = _make_jpeg()
+    photo = served.make_jpeg()
     form, form_kind = load.make_form(photo)
     rates: dict[str, list[float]] = {"loop": [], "form": [], "raw": [], "tutorial": []}
-    with _serving(instance) as (address, process), _tutorial(trained) as tutorial:
+    with served.serving(instance) as (address, process), _tutorial(trained) as tutorial:
         api = f"{address}/api/v1/datasets/colours/predict"
         requests = {
             "form": (api, load.make_request(api, form, form_kind, token)),
@@ -91,71 +66,19 @@ def _compare(options: argparse.Namespace, instance: Path, trained: Trained, toke
                 pressed = load.press(where, request, options.concurrency, options.seconds)
                 assert not pressed.failures, f"{name}: {pressed}"
                 rates[name].append(pressed.rate)
-        memory = _pss_of_children(process.pid)
+        memory = served.pss_of_children(process.pid)
     return {f"{name}_per_second": round(statistics.median(seen), 1) for name, seen in rates.items()} | {
         "pss_mb": round(memory / 1e6)
     }
-
-
-def _make_jpeg() -> bytes:
-    buffer = io.BytesIO()
-    make_photo((200, 50, 40), seed=1, size=(640, 480)).save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
-
-
-@contextmanager
-def _serving(instance: Path) -> Iterator[tuple[str, subprocess.Popen]]:
-    """Serve the instance as in life, but for a rate that the load may not exceed."""
-    port = free_port()
-    environment = {
-        **os.environ,
-        "PIGEONHOLE_INSTANCE": str(instance),
-        "PIGEONHOLE_PREDICT_RATE_TOKEN": "1000000",
-        "PIGEONHOLE_REQUEST_RATE": "1000000",
-    }
-    command = [sys.executable, "server.py", "run", "--port", str(port), "--no-worker"]
-    with _child(command, env=environment) as process:
-        address = f"http://127.0.0.1:{port}"
-        _wait_for(f"{address}/readyz")
-        yield address, process
 
 
 @contextmanager
 def _tutorial(trained: Trained) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.tutorial", str(trained.package / "model.keras"), str(port)]
-    with _child(command):
-        _wait_for(f"http://127.0.0.1:{port}/", status=404)
+    with served.child(command):
+        served.wait_for(f"http://127.0.0.1:{port}/", status=404)
         yield f"http://127.0.0.1:{port}/predict"
-
-
-@contextmanager
-def _child(command: list[str], **more) -> Iterator[subprocess.Popen]:
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, cwd=ROOT, **quiet, **more)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def _wait_for(url: str, status: int = 200, timeout_seconds: float = 180) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while _status(url) != status:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{url} did not answer {status}.")
-        time.sleep(0.02)
-
-
-def _status(url: str) -> int | None:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:
-        return None
 
 
 def _run_bare_loops(trained: Trained, photo: bytes, seconds: float) -> float:
@@ -176,22 +99,12 @@ def _loop(trained: Trained, photo: bytes, seconds: float) -> float:
     return count / (time.perf_counter() - start)
 
 
-def _pss_of_children(parent: int) -> int:
-    """Return the proportional memory, in bytes, of all processes below `parent`: those of the web side."""
-    total = 0
-    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        lines = Path(f"/proc/{child}/smaps_rollup").read_text().splitlines()
-        total += next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-        total += _pss_of_children(int(child))
-    return total
-
-
 def _time_starts(instance: Path, token: str) -> dict:
     """Start the server some times: seconds until /readyz, and its first prediction beside the median one."""
-    photo, ready, ratios = _make_jpeg(), [], []
+    photo, ready, ratios = served.make_jpeg(), [], []
     for _ in range(STARTS):
         start = time.perf_counter()
-        with _serving(instance) as (address, _process):
+        with served.serving(instance) as (address, _process):
             ready.append(time.perf_counter() - start)
             api = f"{address}/api/v1/datasets/colours/predict"
             times = _time_one_by_one(api, load.make_request(api, photo, "image/jpeg", token))

@@ -46,15 +46,26 @@ def test_a_pool_counts_who_waits_and_not_who_is_at_work(pool):
     assert pool.waiting == 0
 
 
-def test_a_prediction_is_sent_away_only_when_more_wait_than_may(app, client, pool, settings):
+def test_a_prediction_is_sent_away_when_more_wait_than_may_and_another_is_at_work(
+    app, client, pool, settings
+):
     crowding.watch(app, pool)
+    assert pool.begin_prediction(settings.predict_queue)
     for _ in range(settings.predict_queue):
         pool.submit(int)
     assert client.post(PATH).status_code == 401
     pool.submit(int)
-    answer = client.post(PATH)
+    answer = client.post(PATH, data=b"x" * 1_000_000)
     assert (answer.status_code, answer.json["error"]["code"]) == (503, "busy")
     assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_however_many_wait_some_are_always_answered(app, client, pool, settings):
+    crowding.watch(app, pool)
+    for _ in range(settings.predict_queue + 1):
+        pool.submit(int)
+    assert [client.post(PATH).status_code for _ in range(3)] == [401, 401, 401]
+    assert pool.predicting == 0
 
 
 def test_pages_and_health_are_answered_however_many_wait(app, client, pool, settings):

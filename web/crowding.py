@@ -1,9 +1,9 @@
 """How many requests wait for a thread of this process, and which are sent away when too many do.
 
 gunicorn takes every connection there is and lets it wait for one of its threads, so that under overload
-everybody would wait ever longer. Here predictions, which are nearly all of the work, get a 503 as soon as
-their turn comes and more than `predict_queue` requests still wait behind them: that costs a fraction of a
-millisecond, the queue stays short, and whoever is answered was answered soon.
+everybody would wait ever longer. Here, while more than `predict_queue` requests wait, half of the threads go
+on predicting and the others send predictions away with 503 as soon as their turn comes: that costs little, so
+the queue stays short, and who is answered was answered soon.
 """
 
 from __future__ import annotations
@@ -13,39 +13,53 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from flask import Flask, abort, current_app
+from flask import Flask, abort, current_app, g, request
 
 from web import measures
 from web.limits import limits_of_request
 
+BLOCK = 256 * 1024
 CROWDED = "Too many predictions are waiting. Try again in a few seconds."
 
 
 class CountingPool(ThreadPoolExecutor):
-    """Threads, and in `waiting` how many calls wait for one."""
+    """Threads, how many calls wait for one (`waiting`), and how many predictions are at work."""
 
     def __init__(self, threads: int):
         super().__init__(threads)
         self._turn = threading.Lock()
-        self.waiting = 0
+        self._enough = max(1, threads // 2)
+        self.waiting = self.predicting = 0
 
     def submit(self, call: Callable, /, *args: Any, **options: Any) -> Future:
         """Let a thread call it as soon as one is free."""
-        self._add(1)
+        with self._turn:
+            self.waiting += 1
         return super().submit(self._call, call, *args, **options)
 
     def _call(self, call: Callable, /, *args: Any, **options: Any) -> Any:
-        self._add(-1)
+        with self._turn:
+            self.waiting -= 1
         return call(*args, **options)
 
-    def _add(self, number: int) -> None:
+    def begin_prediction(self, may_wait: int) -> bool:
+        """Let a prediction begin, unless more than `may_wait` calls wait and enough are predicted already."""
         with self._turn:
-            self.waiting += number
+            if self.waiting > may_wait and self.predicting >= self._enough:
+                return False
+            self.predicting += 1
+            return True
+
+    def end_prediction(self) -> None:
+        """Say that a prediction which could begin has ended."""
+        with self._turn:
+            self.predicting -= 1
 
 
 def register(app: Flask) -> None:
     """Send predictions away while too many requests wait."""
     app.before_request(_refuse_when_crowded)
+    app.teardown_request(_end)
 
 
 def watch(app: Flask, pool: CountingPool) -> None:
@@ -54,9 +68,24 @@ def watch(app: Flask, pool: CountingPool) -> None:
 
 
 def _refuse_when_crowded() -> None:
-    """Before anything is read or asked of the database. Where another server runs, nobody counts."""
+    """Before anything is asked of the database or decoded. Where another server runs, nobody counts."""
     pool, limits = current_app.extensions.get("pool"), limits_of_request()
-    is_prediction = limits.rate == "predict" and limits.is_reading
-    if pool is not None and is_prediction and pool.waiting > current_app.config["PIGEONHOLE"].predict_queue:
+    if pool is None or limits.rate != "predict" or not limits.is_reading:
+        return
+    g.is_predicting = pool.begin_prediction(current_app.config["PIGEONHOLE"].predict_queue)
+    if not g.is_predicting:
+        _read_past_body()
         measures.count_queue_full()
         abort(503, CROWDED)
+
+
+def _read_past_body() -> None:
+    """Read the body for nothing: else the connection is closed under a client that sends on."""
+    request.max_content_length = current_app.config["PIGEONHOLE"].max_predict_body
+    while request.stream.read(BLOCK):
+        continue
+
+
+def _end(error: BaseException | None) -> None:
+    if g.pop("is_predicting", False):
+        current_app.extensions["pool"].end_prediction()
