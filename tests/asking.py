@@ -10,13 +10,19 @@ from web import tokens
 SCOPES = ("read", "write")
 
 
+def make_bearer(user, *scopes: str) -> dict[str, str]:
+    """The header of somebody with a token that may do `scopes`."""
+    _, text = tokens.make_token(user, "test", list(scopes))
+    db.session.commit()
+    return {"Authorization": f"Bearer {text}"}
+
+
 def asker(client, user, *scopes: str):
     """`ask(method, address, **more)` as `user`, with a token that may do `scopes` (read and write)."""
-    _, text = tokens.make_token(user, "test", list(scopes or SCOPES))
-    db.session.commit()
+    bearer = make_bearer(user, *(scopes or SCOPES))
 
     def ask(method: str, address: str, **more):
-        headers = {"Authorization": f"Bearer {text}", **more.pop("headers", {})}
+        headers = {**bearer, **more.pop("headers", {})}
         path = address if address.startswith("/") else f"/api/v1/{address}"
         return client.open(path, method=method, headers=headers, **more)
 
