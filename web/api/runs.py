@@ -14,7 +14,7 @@ from sqlalchemy.orm import joinedload
 from jobs import disk, queue, removal, runs, training
 from models import Run, db
 from web import run_files
-from web.access import get_dataset, get_user, has_role
+from web.access import get_dataset, get_part, get_user
 from web.api import wishes
 from web.api.frame import Noun, answer_nothing, needs
 from web.api.shapes import PageArguments, Progress, Whole, as_time, job_as_json, list_page, page_of
@@ -115,7 +115,7 @@ def started(run: Run) -> tuple[dict, dict]:
 @blueprint.response(200, WatchedRunBody)
 def show(run_id: int) -> dict:
     """Say how far a run is, and what each epoch gave."""
-    run = get_run(run_id)
+    run = get_part(Run, run_id)
     ends = Curves(training.progress(run)).ends
     return as_json(run) | {"epochs": [_finite({"epoch": end["epoch"], **end["metrics"]}) for end in ends]}
 
@@ -126,7 +126,7 @@ def show(run_id: int) -> dict:
 def delete(run_id: int) -> Response:
     """Delete a run that has ended without a version, with its log."""
     try:
-        folder = removal.delete_run(get_run(run_id, "editor"))
+        folder = removal.delete_run(get_part(Run, run_id, "editor"))
     except removal.NotRemovable as error:
         abort(409, str(error))
     db.session.commit()
@@ -143,7 +143,9 @@ def log(wanted: dict, run_id: int) -> Response:
 
     To follow it, begin with `?after=0` and add the length in bytes of every answer.
     """
-    return Response(training.read_log(get_run(run_id), wanted["after"], LOG_BYTES), mimetype="text/plain")
+    return Response(
+        training.read_log(get_part(Run, run_id), wanted["after"], LOG_BYTES), mimetype="text/plain"
+    )
 
 
 @blueprint.get("/runs/<int:run_id>/progress")
@@ -152,7 +154,7 @@ def log(wanted: dict, run_id: int) -> Response:
 @blueprint.response(200, EventsBody)
 def progress(wanted: dict, run_id: int) -> dict:
     """Give what the trainer has reported: phases, steps done, figures of each epoch."""
-    run = get_run(run_id)
+    run = get_part(Run, run_id)
     events, following = runs.read_progress(training.folder_of(run), wanted["after"], EVENT_BYTES)
     state = job_as_json(run.job)["state"]
     return {"events": [_as_event(event) for event in events], "next": following, "state": state}
@@ -163,7 +165,7 @@ def progress(wanted: dict, run_id: int) -> dict:
 @blueprint.response(200, {"type": "string"}, content_type="application/yaml")
 def settings_file(run_id: int) -> Response:
     """Give the run's settings as a file with which `training.py --config` repeats it."""
-    return run_files.settings_file(get_run(run_id))
+    return run_files.settings_file(get_part(Run, run_id))
 
 
 @blueprint.post("/runs/<int:run_id>/cancel")
@@ -171,7 +173,7 @@ def settings_file(run_id: int) -> Response:
 @blueprint.response(202, RunBody)
 def cancel(run_id: int) -> dict:
     """End a run: at once where it waits, within seconds where it is at work."""
-    run = get_run(run_id, "editor")
+    run = get_part(Run, run_id, "editor")
     if run.job is None or run.job.state in queue.ENDS:
         state = job_as_json(run.job)["state"]
         abort(409, f"This run is {state}; only one that waits or is at work can be cancelled.")
@@ -185,7 +187,7 @@ def cancel(run_id: int) -> dict:
 @blueprint.response(202, RunBody)
 def resume(run_id: int) -> dict:
     """Take up a run that failed, was cancelled or was interrupted, from where it was."""
-    run = get_run(run_id, "editor")
+    run = get_part(Run, run_id, "editor")
     if run.job is None:
         abort(409, "This run can't be resumed any more. Start a new one.")
     try:
@@ -194,15 +196,6 @@ def resume(run_id: int) -> dict:
         abort(409, str(problem))
     db.session.commit()
     return as_json(run)
-
-
-def get_run(run_id: int, role: str = "viewer") -> Run:
-    """Return the run if the user who asks has at least `role` on its dataset; abort with 404 or 403."""
-    run = db.session.get(Run, run_id)
-    if run is None or not has_role(get_user(), run.dataset, "viewer"):
-        abort(404)
-    get_dataset(run.dataset.slug, role)
-    return run
 
 
 def as_json(run: Run) -> dict:
