@@ -23,6 +23,7 @@ function keep(key, value) {
 export function watchTryForms() {
   const panel = document.querySelector("[data-token-panel]");
   const token = panel.querySelector("[data-token]");
+  document.querySelector("[data-without-scripts]").hidden = true;
   panel.hidden = false;
   token.value = kept(TOKEN);
   token.addEventListener("input", () => keep(TOKEN, token.value.trim()));

@@ -100,7 +100,7 @@ class Pigeonhole:
         wanted = {"name": name, "task": task, "labels": list(labels), **more}
         return self.call("POST", "/datasets", json=wanted).json()
 
-    def items(self, slug: str, **filters: str) -> Iterator[Json]:
+    def items(self, slug: str, **filters: Any) -> Iterator[Json]:
         """Every item, or those with `label="daisy"`, `split="test"` and the like."""
         return self._pages(f"/datasets/{slug}/items", filters)
 

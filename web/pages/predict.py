@@ -15,6 +15,8 @@ from web import charts
 from web.access import get_dataset, get_user, has_role, public
 from web.answers import answer_all, find_version, get_prediction
 from web.limits import limits
+from web.reference.document import server_address
+from web.reference.snippets import PHOTO, Call, Snippet, write
 
 blueprint = Blueprint("predict", __name__)
 
@@ -66,7 +68,6 @@ def show(filename: str) -> str:
         perhaps=name_perhaps(found),
         chart_json=charts.probability_bars(found["probabilities"]),
         json_text=json.dumps(found, indent=2, ensure_ascii=False),
-        curl=make_curl_line(prediction),
         word=feedback.find(prediction, get_user()),
         choices=_choices(prediction),
         said=feedback.labels_said(prediction),
@@ -111,6 +112,7 @@ def _render(template: str, dataset: Dataset, **more) -> str:
     return render_template(
         template,
         dataset=dataset,
+        calls=write_calls(dataset),
         is_member=has_role(get_user(), dataset, "viewer"),
         percent=charts.as_percent,
         **more,
@@ -141,11 +143,10 @@ def name_perhaps(answer: dict) -> list[dict]:
     return near[:PERHAPS_SHOWN]
 
 
-def make_curl_line(prediction: Prediction) -> str:
-    """Return the command that asks the API the same, for a photo.jpg in the folder where it is pasted.
+def write_calls(dataset: Dataset) -> tuple[Snippet, ...]:
+    """Return the calls that ask the API about a photo.jpg in the folder where they are pasted.
 
     The token comes from the environment, so that it stands in no shell history; public datasets need none.
     """
-    address = f"{request.host_url}api/v1/datasets/{prediction.dataset.slug}/predict"
-    token = "" if prediction.dataset.is_public else '-H "Authorization: Bearer $PIGEONHOLE_TOKEN" '
-    return f"curl -sS {token}-F image=@photo.jpg {address}"
+    address = f"{server_address()}/api/v1/datasets/{dataset.slug}/predict"
+    return write(Call("POST", address, needs_token=not dataset.is_public, files={"image": PHOTO}))

@@ -58,7 +58,8 @@ def with_code(text: str) -> Markup:
 @cache
 def _files() -> dict[str, str]:
     """Return the client and the examples by their names under docs/, with what each says of itself first."""
-    paths = [FOLDER / CLIENT, *sorted((FOLDER / "examples").glob("*.*"))]
+    examples = (path for path in (FOLDER / "examples").iterdir() if path.suffix != ".md")
+    paths = [FOLDER / CLIENT, *sorted(examples)]
     return {path.relative_to(FOLDER).as_posix(): _first_sentence(path) for path in paths if path.is_file()}
 
 
