@@ -82,7 +82,7 @@ def test_a_program_that_is_kept_out_hears_so(bob_in):
 def test_asking_gives_nothing_before_the_user_has_said_yes(bob_in):
     page = bob_in.get(address())
     assert (page.status_code, page.headers["Cache-Control"]) == (200, "no-store")
-    assert "Read datasets" in page.text
+    assert "See datasets" in page.text
     assert db.session.scalar(select(AuthorizationCode)) is None
 
 
@@ -411,6 +411,12 @@ def test_access_tokens_are_not_among_the_personal_ones(bob_in, bob):
 
 
 # Administrating
+
+
+def test_an_administrator_reads_how_far_the_consent_goes(client, sign_in, bob, root):
+    make_client(bob)
+    assert "every dataset on it" not in sign_in(client, bob).get(address()).text
+    assert "every dataset on it" in sign_in(client, root).get(address()).text
 
 
 def test_administrating_is_offered_to_administrators_alone(client, sign_in, bob, root):

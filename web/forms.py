@@ -26,11 +26,11 @@ TASK_CHOICES = [
     ("multi-label", "Any number of labels for each image"),
 ]
 SCOPE_WORDS = {
-    "read": "Read datasets, items and versions",
-    "write": "Add and change images",
-    "train": "Start and stop runs",
+    "read": "See datasets, images, runs and versions",
+    "write": "Make, change and delete datasets, images and members",
+    "train": "Start and end runs, choose and delete versions",
     "predict": "Ask for predictions",
-    "admin": "Manage users",
+    "admin": "Manage users and tokens",
 }
 EVENT_WORDS = {
     "run.finished": "A training run has ended: finished, failed or cancelled",
