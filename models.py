@@ -540,6 +540,24 @@ class WebhookDelivery(db.Model):
     webhook: Mapped[Webhook] = relationship()
 
 
+class Batch(db.Model):
+    """A zip of images that a version answers in the background. Its answers lie in `batches/<folder>`."""
+
+    __tablename__ = "batches"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    version_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id", ondelete="SET NULL"))
+    number: Mapped[int]  # of the version
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    job_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    source: Mapped[str] = mapped_column(String(1024), default="")  # the sent name, for showing
+    upload: Mapped[str] = mapped_column(String(1024))  # where the zip waits, until it is answered
+    folder: Mapped[str] = mapped_column(String(60), unique=True)  # its name under the instance's batches/
+    refused: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    job: Mapped[Job | None] = relationship()
+
+
 for table in db.metadata.tables.values():
     # On SQLite no new row takes the id of a deleted one, which a worker or an upload may still have in hand.
     table.kwargs["sqlite_autoincrement"] = True

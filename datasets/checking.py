@@ -78,9 +78,9 @@ def check_and_store(sent: SentFile, place: Place, max_size: int) -> Image | Refu
 
 
 def _check_and_store(sent: SentFile, place: Place, max_size: int) -> Image:
-    _check_size(sent.size, max_size)
+    check_size(sent.size, max_size)
     content = sent.read()
-    _check_size(len(content), max_size)
+    check_size(len(content), max_size)
     if content.startswith(_ZIP_START):
         raise ImageRefused("nested_zip", "A zip inside is not opened. Send it by itself.")
     image = open_image(content)
@@ -94,7 +94,12 @@ def _check_and_store(sent: SentFile, place: Place, max_size: int) -> Image:
     )
 
 
-def _check_size(size: int, max_size: int) -> None:
+def check_size(size: int, max_size: int) -> None:
+    """See that a file of `size` bytes is neither empty nor too large.
+
+    Raises:
+        ImageRefused: it is.
+    """
     if not size:
         raise ImageRefused("file_empty", "The file is empty. Send it again.")
     if size > max_size:

@@ -19,7 +19,7 @@ from utils import open_atomically
 
 DATABASE = "pigeonhole.db"
 # Embeddings are left out: they are computed again when they are needed.
-FOLDERS = ("storage", "runs", "backbones", "uploads")
+FOLDERS = ("storage", "runs", "backbones", "uploads", "batches")
 FILES = ("secret_key", "config.toml")
 LEFT_OUT = ("lock", "stop")
 

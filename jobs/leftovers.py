@@ -11,7 +11,7 @@ from flask import current_app
 from sqlalchemy import and_, delete, not_, or_, select
 
 from datasets import sweep as sweeping
-from jobs import imports, runs, spent, trees, webhooks
+from jobs import batches, imports, runs, spent, trees, webhooks
 from models import IdempotencyKey, Import, Job, Run, db, now
 from utils import lock_file
 
@@ -24,8 +24,9 @@ SAMPLES_KEPT_SECONDS = 24 * 3600
 
 
 def find() -> list[Path]:
-    """The run folders and uploads that no row knows, young ones left out, and sample images of yesterday."""
-    return [*(path for path in (*_unknown_runs(), *_unknown_uploads()) if _is_old(path)), *_old_samples()]
+    """Folders of runs and answers, and uploads, that no row knows (no young ones); old sample images."""
+    unknown = (*_unknown_runs(), *_unknown_uploads(), *batches.unknown_folders())
+    return [*(path for path in unknown if _is_old(path)), *_old_samples()]
 
 
 def sweep() -> int:
@@ -33,7 +34,7 @@ def sweep() -> int:
 
     It commits in between: bytes may only go once no row can come back to them.
     """
-    count = sweeping.sweep_rows() + webhooks.sweep_rows() + spent.sweep_rows()
+    count = sweeping.sweep_rows() + batches.sweep_rows() + webhooks.sweep_rows() + spent.sweep_rows()
     done = now() - SMALL_JOBS_KEPT
     db.session.execute(delete(Job).where(Job.kind.in_(("embed", "preview")), Job.finished_at < done))
     over = now() - timedelta(hours=current_app.config["PIGEONHOLE"].idempotency_hours)
@@ -86,6 +87,7 @@ def _unknown_uploads() -> Iterator[Path]:
     is_given_up = and_(Job.state == "failed", Job.finished_at < now() - FAILED_UPLOADS_KEPT)
     waiting = select(Import).join(Job).where(not_(or_(is_over, is_given_up)))
     known = {path.name for import_ in db.session.scalars(waiting) for path in imports.uploads_of(import_)}
+    known |= batches.waiting_uploads()
     folder = current_app.config["PIGEONHOLE"].folder("uploads")
     yield from (path for path in folder.iterdir() if path.name not in known)
 

@@ -21,7 +21,7 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from config import Config
-from jobs import deliveries, embedding, imports, leftovers, previews, queue, run_lane
+from jobs import batches, deliveries, embedding, imports, leftovers, previews, queue, run_lane
 from models import Job, db
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS = 0.3  # between two looks at an empty queue
 # A long run keeps no image waiting, and a long import nobody who looks at samples.
 QUICK_KINDS, SAMPLE_KINDS, RUN_KINDS = ("import", "embed"), ("preview",), ("run",)
+BATCH_KINDS = ("predict",)
 SENDERS = 4  # threads that send to webhooks: a slow receiver occupies one of them
 NICENESS = 10  # pages and predictions go first
 DIED_TOO_OFTEN = "This was tried {} times and its worker died each time. Try it in smaller parts."
@@ -38,6 +39,7 @@ WORK: dict[str, Callable[[queue.Claim, Callable[[], bool]], None]] = {
     "import": imports.work_through,
     "embed": embedding.embed_dataset,
     "preview": previews.draw_all,
+    "predict": batches.work_through,
     "run": run_lane.do_run,
 }
 
@@ -70,7 +72,7 @@ def work(app: Flask, ending: threading.Event) -> None:
 
 def list_lanes(settings: Config) -> list[tuple[str, ...]]:
     """The kinds of jobs that each lane of a worker takes."""
-    return [QUICK_KINDS, SAMPLE_KINDS, *[RUN_KINDS] * max(1, settings.run_lanes)]
+    return [QUICK_KINDS, SAMPLE_KINDS, BATCH_KINDS, *[RUN_KINDS] * max(1, settings.run_lanes)]
 
 
 def see_through(app: Flask, job_id: int, ending: threading.Event, tell: Callable[[Job], None]) -> None:

@@ -1,4 +1,4 @@
-// Sends a model with progress and goes on to the questions about it. Without this script the form does the same.
+// Sends a model, or a zip to be answered, with progress and goes on to what is next. Without this script the form does the same.
 import { reasonOf, send } from "./sending.js";
 
 const button = document.querySelector("[data-model-upload]");
@@ -26,7 +26,7 @@ async function upload(event) {
 
 function look(file) {
   part("bar").removeAttribute("value");
-  part("words").textContent = `Looking at ${file.name}: about ten seconds …`;
+  part("words").textContent = `Looking at ${file.name}${button.dataset.modelUpload || ": about ten seconds"} …`;
 }
 
 button?.form.addEventListener("submit", upload);

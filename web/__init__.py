@@ -28,6 +28,7 @@ from web.oauth import routes as oauth_routes
 from web.pages import (
     account,
     admin,
+    batches,
     bokehjs,
     clients,
     comparisons,
@@ -73,6 +74,7 @@ PAGES = (
     metrics,
     images,
     predict,
+    batches,
     reference,
     oauth,
     clients,

@@ -9,15 +9,21 @@ from typing import Any
 from flask import current_app, url_for
 from sqlalchemy import and_, or_, select
 
-from jobs import estimates, imports, local, queue
+from jobs import batches, estimates, imports, local, queue
 from models import Dataset, Import, Job, Run, User, db, now
 from web import phases, work
 from web.access import get_datasets, has_role
 from web.formats import recipe_name
 
 PATIENCE_SECONDS = 20  # a job at the front is taken up sooner than this by any worker that is free
-KINDS = {"run": "Training", "import": "Import", "embed": "Getting to know images", "preview": "Sample images"}
-LANES = (local.RUN_KINDS, local.QUICK_KINDS, local.SAMPLE_KINDS)
+KINDS = {
+    "run": "Training",
+    "import": "Import",
+    "embed": "Getting to know images",
+    "preview": "Sample images",
+    "predict": "Predicting many images",
+}
+LANES = (local.RUN_KINDS, local.QUICK_KINDS, local.SAMPLE_KINDS, local.BATCH_KINDS)
 NOBODY_WORKS = "Next in the queue, but no worker takes it up: is one running?"
 MOST = 100  # jobs shown of each part of the page
 RETRIED = ("run", "embed")  # an import only while what was sent is kept; sample images not at all
@@ -83,7 +89,8 @@ class View:
 
         Embedding begins by itself after every import and run: only where it did not finish is it told.
         """
-        is_news = or_(Job.kind.in_(("run", "import")), and_(Job.kind == "embed", Job.state != "finished"))
+        is_asked_for = Job.kind.in_(("run", "import", "predict"))
+        is_news = or_(is_asked_for, and_(Job.kind == "embed", Job.state != "finished"))
         query = select(Job).where(Job.state.in_(queue.ENDS), is_news)
         if not self.user.is_admin:
             query = query.where(Job.dataset_id.in_(self.mine))
@@ -162,6 +169,8 @@ def _what(job: Job, dataset: Dataset | None) -> tuple[str, str | None]:
     if job.kind == "import" and dataset:
         import_id = db.session.scalar(select(Import.id).where(Import.job_id == job.id))
         return words, import_id and url_for("imports.show", slug=dataset.slug, import_id=import_id)
+    if job.kind == "predict" and dataset and (batch := batches.find_by_job(job)):
+        return words, url_for("batches.show", slug=dataset.slug, batch_id=batch.id)
     return words, None
 
 
