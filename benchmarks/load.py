@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -73,25 +75,31 @@ class Answered:
     has_retry_after: bool
 
 
-def send(address: str, request: bytes, concurrency: int, count: int) -> Iterator[Answered]:
-    """Send `request` `count` times over `concurrency` connections; yield the answers as they come."""
-    answers: SimpleQueue[Answered] = SimpleQueue()
+def send(
+    address: str, request: bytes, concurrency: int, count: int = sys.maxsize, seconds: float = math.inf
+) -> Iterator[Answered]:
+    """Send `request` `count` times or for `seconds`, over some connections; yield what comes back."""
+    answers: SimpleQueue[Answered | None] = SimpleQueue()
     turns = iter(range(count))  # next() of a range is atomic
+    end = time.perf_counter() + seconds
 
     def ask_while_some_are_left() -> None:
         connection = Connection(address, request)
         for _ in turns:
             start = time.perf_counter()
+            if start > end:
+                break
             status = _ask(connection)
             has_retry_after = b"\r\nretry-after:" in connection.head
             answers.put(Answered(time.perf_counter() - start, status, has_retry_after))
         connection.close()
+        answers.put(None)
 
     threads = [threading.Thread(target=ask_while_some_are_left) for _ in range(concurrency)]
     for thread in threads:
         thread.start()
-    for _ in range(count):
-        yield answers.get()
+    for _ in threads:
+        yield from iter(answers.get, None)
     for thread in threads:
         thread.join()
 
