@@ -165,7 +165,7 @@ def _things(people: dict[str, User]) -> dict[str, Any]:
     item = db.session.scalars(db.select(Item)).first()
     change = editing.relabel([item], "red", owner)
     import_ = imports.start_import(dataset, owner, "digits", "Sample digits")
-    prediction = _prediction(dataset, owner)
+    prediction = add_prediction(dataset, owner)
     db.session.flush()
     return {
         "slug": dataset.slug,
@@ -189,11 +189,12 @@ def _things(people: dict[str, User]) -> dict[str, Any]:
     }
 
 
-def _prediction(dataset: Dataset, owner: User) -> Prediction:
+def add_prediction(dataset: Dataset, user: User) -> Prediction:
+    """What version 1 said of an image that the user sent: “blue”."""
     content = photo(COLOURS["blue"], 99)
     storage.put("sent.jpg", content)
     version = training.find_version(dataset, 1)
-    made = Prediction(public_id="pr_1", dataset=dataset, version=version, user_id=owner.id, answer=ANSWER)
+    made = Prediction(public_id="pr_1", dataset=dataset, version=version, user_id=user.id, answer=ANSWER)
     made.filename = "sent.jpg"
     db.session.add(made)
     return made

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from jobs import runs, training
 from models import Import, Item, db
+from tests.furnished import add_prediction
 from tests.house import chromium, listening
 from tests.photos import COLOURS, photo
 from tests.teaching import finish, start, teach
@@ -52,9 +53,11 @@ def page(browser, address, client, sign_in, alice):
 
 
 @pytest.mark.parametrize(("theme", "width"), LOOKS)
-def test_the_pages_of_work_are_readable_by_everybody(page, address, dataset, theme, width):
+def test_the_pages_of_work_are_readable_by_everybody(page, address, alice, dataset, theme, width):
     teach(dataset)
     finish(start(dataset), proven=("litert", "keras"))
+    finish(start(dataset))
+    address_of_answer = f"/predict/{add_prediction(dataset, alice).filename}"
     waiting = start(dataset).folder
     db.session.add(Import(dataset_id=dataset.id, kind="zip", source="flowers.zip"))
     db.session.commit()
@@ -62,8 +65,8 @@ def test_the_pages_of_work_are_readable_by_everybody(page, address, dataset, the
     page.emulate_media(color_scheme=theme)
     faults = {}
     paths = ("/imports/", "/imports/1", "/runs/", f"/runs/{waiting}", "/versions/", "/versions/1")
-    for path in (*paths, "/versions/1/items"):
-        page.goto(f"{address}{DATASET}{path}", wait_until="load")
+    for path in (*(f"{DATASET}{path}" for path in (*paths, "/versions/1/items")), address_of_answer):
+        page.goto(f"{address}{path}", wait_until="load")
         faults |= {path: found} if (found := faults_of(page)) else {}
     assert (faults, page.faults) == ({}, [])
 
