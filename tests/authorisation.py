@@ -123,6 +123,12 @@ PAGES = {
     "predict.show": "shared",
     "predict.show_json": "shared",
     "predict.give_feedback": "shared",
+    "batches.index": "viewer",
+    "batches.add": "viewer",
+    "batches.show": "viewer",
+    "batches.progress": "viewer",
+    "batches.answers": "viewer",
+    "batches.cancel": "editor",
     # doors
     "fastimage.score": "open",
     "kerasui.token": "secret",

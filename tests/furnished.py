@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import bokeh
@@ -14,7 +15,7 @@ from werkzeug.test import TestResponse
 import config
 import server
 from datasets import datasets, editing, storage
-from jobs import imports, previews, training
+from jobs import batches, imports, previews, training
 from models import (
     SCOPES,
     Client,
@@ -28,6 +29,7 @@ from models import (
     WebhookDelivery,
     db,
 )
+from serving import results
 from tests.photos import COLOURS, photo
 from tests.teaching import finish, start, teach
 from web import invitations, tokens
@@ -103,7 +105,7 @@ class Furnished:
             connection.close()
 
 
-def furnish(instance: Any) -> Furnished:
+def furnish(instance: Path) -> Furnished:
     """Make the application in a new instance folder."""
     settings = config.load(instance)
     settings.values.update(dict.fromkeys(RATES, 1_000_000), SCOREFILE_DATASET="flowers")
@@ -185,6 +187,8 @@ def _things(people: dict[str, User]) -> dict[str, Any]:
         "filename": prediction.filename,
         "prediction_id": prediction.public_id,
         "user_id": people["guest"].id,
+        "batch_id": _batch(dataset, owner),
+        "form": "csv",
         **_things_of_programs(dataset, owner),
     }
 
@@ -198,6 +202,13 @@ def add_prediction(dataset: Dataset, user: User) -> Prediction:
     made.filename = "sent.jpg"
     db.session.add(made)
     return made
+
+
+def _batch(dataset: Dataset, owner: User) -> int:
+    batch = batches.start_batch(training.find_version(dataset, 1), owner, "photos.zip", Path("photos.zip"))
+    with results.go_on(batches.folder_of(batch), 1, "Flowers", 1, ["blue", "red"]):
+        pass  # no answer yet
+    return batch.id
 
 
 def _samples(dataset: Dataset, owner: User) -> str:
