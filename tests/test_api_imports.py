@@ -169,6 +169,17 @@ def test_more_than_a_limit_is_413(ask, app):
         assert send(ask, **fields).status_code == 413
 
 
+def test_what_is_no_form_goes_through_memory_and_is_bounded_by_less(ask):
+    large = b'{"sample": "' + b"x" * 2_000_000
+    for kind in ("application/json", "application/zip", "text/plain"):
+        assert ask("POST", IMPORTS, data=large, content_type=kind).status_code == 413, kind
+
+
+def test_nothing_of_a_strangers_body_is_even_looked_at(client, dataset):
+    answer = client.post(f"/api/v1/{IMPORTS}", data=b"no form", content_type="multipart/form-data")
+    assert answer.status_code == 401  # and not the 400 of a form without its boundary
+
+
 def test_a_waiting_import_is_cancelled_once(ask):
     address = send(ask, PAIR).json["url"]
     cancelled = ask("POST", f"{address}/cancel")

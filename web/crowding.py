@@ -16,9 +16,9 @@ from typing import Any
 from flask import Flask, abort, current_app, g, request
 
 from web import measures
+from web.inputs import read_past_body
 from web.limits import limits_of_request
 
-BLOCK = 256 * 1024
 CROWDED = "Too many predictions are waiting. Try again in a few seconds."
 
 
@@ -74,16 +74,10 @@ def _refuse_when_crowded() -> None:
         return
     g.is_predicting = pool.begin_prediction(current_app.config["PIGEONHOLE"].predict_queue)
     if not g.is_predicting:
-        _read_past_body()
+        request.max_content_length = current_app.config["PIGEONHOLE"].max_predict_body
+        read_past_body()
         measures.count_queue_full()
         abort(503, CROWDED)
-
-
-def _read_past_body() -> None:
-    """Read the body for nothing: else the connection is closed under a client that sends on."""
-    request.max_content_length = current_app.config["PIGEONHOLE"].max_predict_body
-    while request.stream.read(BLOCK):
-        continue
 
 
 def _end(error: BaseException | None) -> None:

@@ -15,6 +15,7 @@ from werkzeug.routing import IntegerConverter
 from web.limits import limits_of_request
 
 MAX_JSON_DEPTH = 32
+BLOCK = 256 * 1024
 LARGEST_NUMBER = 2**63 - 1  # what every database holds as an integer
 
 
@@ -58,6 +59,12 @@ class StorableInteger(IntegerConverter):
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **{"max": LARGEST_NUMBER, **options})
+
+
+def read_past_body() -> None:
+    """Read the body for nothing: else the connection is closed under a client that sends on."""
+    while request.stream.read(BLOCK):
+        continue
 
 
 def read_number(name: str) -> int | None:
@@ -128,7 +135,15 @@ def _children(value: Any) -> list[Any]:
 
 def _is_good_leaf(leaf: Any) -> bool:
     if isinstance(leaf, str):
-        return "\0" not in leaf and not any("\ud800" <= character <= "\udfff" for character in leaf)
+        return "\0" not in leaf and _is_unicode(leaf)
     if isinstance(leaf, int):
         return abs(leaf) <= LARGEST_NUMBER
     return leaf is None or isinstance(leaf, dict | list) or math.isfinite(leaf)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written as UTF-8, which half of a surrogate pair can't."""
+    try:
+        return text.isascii() or bool(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        return False

@@ -10,6 +10,14 @@ from flask import current_app, request
 from config import Config
 from web.access import View
 
+# Files of a multipart form go to disk; any other body goes through memory, and is bounded by less.
+IN_MEMORY = {
+    "MAX_IMAGE_BATCH": "MAX_PREDICT_BODY",
+    "MAX_ZIP": "MAX_BODY",
+    "MAX_CSV": "MAX_BODY",
+    "MAX_MODEL": "MAX_BODY",
+}
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -24,7 +32,8 @@ def limits(body: str = "MAX_BODY", rate: str = "request", is_reading: bool = Fal
     """Declare what a view takes: put it under the route's line.
 
     Args:
-        body: the setting (bytes) that bounds the request body, such as "MAX_ZIP"; above it 413.
+        body: the setting (bytes) that bounds the request body, such as "MAX_ZIP"; above it 413. See IN_MEMORY
+            for what is no multipart form.
         rate: request, upload, predict, token or images (see `requests_a_minute`); above it 429, Retry-After.
         is_reading: keep even a POST in a reading transaction, for views that work long before they write.
     """
@@ -40,6 +49,14 @@ def limits_of_request() -> Limits:
     """Return what the view of this request has declared."""
     view = current_app.view_functions.get(request.endpoint or "")
     return getattr(view, "limits", Limits())
+
+
+def most_bytes(settings: Config) -> int:
+    """Return how large the body of this request may be."""
+    name = limits_of_request().body
+    if request.mimetype != "multipart/form-data":
+        name = IN_MEMORY.get(name, name)
+    return getattr(settings, name.lower())
 
 
 def requests_a_minute(settings: Config, is_stranger: bool) -> int:

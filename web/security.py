@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, Response, abort, current_app, request, session
+from flask import Flask, Response, abort, current_app, g, request, session
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -13,8 +13,8 @@ from models import db
 from web import cors, crowding, idempotency, measures, rates, request_ids
 from web.access import is_static, refuse_strangers
 from web.auth import load_token, note_token_use
-from web.inputs import Request, StorableInteger
-from web.limits import limits_of_request
+from web.inputs import Request, StorableInteger, read_past_body
+from web.limits import limits_of_request, most_bytes
 from web.transactions import start_reading
 
 CONTENT_SECURITY_POLICY = (
@@ -89,7 +89,7 @@ def _flask_settings(settings: Config) -> dict[str, Any]:
 
 def _open_request() -> None:
     """Bound the body, refuse NUL characters, and read without a lock until somebody must write."""
-    request.max_content_length = getattr(current_app.config["PIGEONHOLE"], limits_of_request().body.lower())
+    request.max_content_length = most_bytes(current_app.config["PIGEONHOLE"])
     texts = (request.path, *request.args.keys(), *request.args.values())
     if any("\0" in text for text in texts):
         abort(400, "The address holds a NUL character.")
@@ -110,10 +110,19 @@ def _receive_body() -> None:
     """Read the whole body now (files go to disk), so that no view waits for a client with a lock in hand."""
     if request.method not in WRITES:
         return
+    if _is_refused_anyway():
+        read_past_body()
+        return
     if any("\0" in text for pair in request.form.items(multi=True) for text in pair):
         abort(400, "The form holds a NUL character.")
     if not request.files and not request.form:
         request.get_data(cache=True)
+
+
+def _is_refused_anyway() -> bool:
+    """Whether the API will answer 401, so that nothing of a stranger's body is kept for a moment."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "wants_token", False) and g.get("token") is None
 
 
 def _add_headers(response: Response) -> Response:

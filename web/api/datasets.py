@@ -14,7 +14,7 @@ from datasets.names import NameRefused
 from models import ROLES, SPLITS, TASKS, Dataset, Label, Member, User, db
 from web.access import get_dataset, get_user, role_of
 from web.api.frame import Noun, answer_nothing, needs
-from web.api.shapes import MAX_LABELS, PageArguments, Truth, Whole, as_time, list_page, page_of
+from web.api.shapes import MAX_LABELS, NAME_LENGTH, PageArguments, Truth, Whole, as_time, list_page, page_of
 from web.errors import Refused
 
 blueprint = Noun("datasets", "Named collections of images with labels")
@@ -71,7 +71,7 @@ class WholeDatasetBody(DatasetBody):
 class NewDataset(Schema):
     """What a dataset is made of."""
 
-    name = fields.Str(required=True, metadata={"description": "Up to 100 characters."})
+    name = fields.Str(required=True, validate=validate.Length(1, NAME_LENGTH))
     task = fields.Str(load_default=TASKS[0], validate=validate.OneOf(TASKS))
     description = fields.Str(load_default="", validate=validate.Length(max=MAX_DESCRIPTION))
     labels = fields.List(fields.Str(), load_default=list, validate=validate.Length(max=MAX_LABELS))
@@ -80,7 +80,7 @@ class NewDataset(Schema):
 class DatasetSettings(Schema):
     """What an owner may change; what is left out stays."""
 
-    name = fields.Str(metadata={"description": "Its slug stays."})
+    name = fields.Str(validate=validate.Length(1, NAME_LENGTH), metadata={"description": "Its slug stays."})
     description = fields.Str(validate=validate.Length(max=MAX_DESCRIPTION))
     is_public = Truth()
     prediction_days = Whole(

@@ -134,7 +134,7 @@ def needs(scope: str, unless: Callable[..., bool] | None = None) -> Callable[[Vi
                 abort(400, f"Unknown parameter {min(request.args)[:100]!r}. This address takes none.")
             return view(*args, **where)
 
-        guarded.scope = scope
+        guarded.scope, guarded.wants_token = scope, unless is None
         name = f"{view.__module__.rpartition('.')[2]}_{view.__name__}"
         guarded._apidoc = {**documented, "needs": {"scope": scope, "is_optional": bool(unless), "name": name}}
         return guarded

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import url_for
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 
 from datasets import editing, labels
@@ -16,7 +16,7 @@ from web.api import changes
 from web.api.changes import ChangeBody
 from web.api.datasets import LabelBody, label_as_json
 from web.api.frame import Noun, needs
-from web.api.shapes import PageArguments, Whole, list_page, page_of
+from web.api.shapes import NAME_LENGTH, PageArguments, Whole, list_page, page_of
 from web.errors import Refused
 
 blueprint = Noun("labels", "Class names of datasets")
@@ -25,7 +25,7 @@ blueprint = Noun("labels", "Class names of datasets")
 class LabelName(Schema):
     """What a label is called."""
 
-    name = fields.Str(required=True, metadata={"description": "Up to 100 characters."})
+    name = fields.Str(required=True, validate=validate.Length(1, NAME_LENGTH))
 
 
 class Target(Schema):
