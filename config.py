@@ -70,8 +70,8 @@ SETTINGS: dict[str, Setting] = {
     # What may come in
     "MAX_BODY": Setting(1 * MIB, "Any request that is not an upload."),
     "MAX_IMAGE": Setting(25 * MIB, "One image file."),
-    "MAX_IMAGE_BATCH": Setting(100 * MIB, "One request with many images."),
-    "MAX_ZIP": Setting(1 * GIB, "One zip, streamed to disk."),
+    "MAX_IMAGE_BATCH": Setting(100 * MIB, "One form with many images; as JSON `max_predict_body`."),
+    "MAX_ZIP": Setting(1 * GIB, "One zip in a form, streamed to disk."),
     "MAX_ZIP_MEMBERS": Setting(50_000, "Files in one zip."),
     "MAX_ZIP_CONTENT": Setting(4 * GIB, "All files of one zip unpacked, counted while streaming."),
     "MAX_CSV": Setting(100 * MIB, "One CSV of labels."),
