@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import Any
 
 from flask import Flask
@@ -22,6 +23,7 @@ except ImportError:  # Windows
 
 BACKLOG = 256
 REQUEST_SECONDS = 120  # a process silent for longer is taken for dead; its threads may each take their time
+POLITE_SECONDS, POLITE_CONNECTIONS = 0.00025, 16  # how long a process leaves a connection to the others
 ENDING_SECONDS = 20  # what requests at work get to end in
 
 
@@ -68,6 +70,14 @@ class Worker(ThreadWorker):
         """Return the threads that answer (it asks)."""
         return CountingPool(self.cfg.threads)
 
+    def accept(self, listener: socket.socket) -> None:
+        """Take a connection, the later the more there are already: whoever has fewer is faster (it asks).
+
+        Clients that keep their connection would else all stay with the process that happened to be awake.
+        """
+        time.sleep(POLITE_SECONDS * min(self.nr_conns, POLITE_CONNECTIONS))
+        super().accept(listener)
+
 
 class Gunicorn(BaseApplication):
     """gunicorn with our settings and an application that is made already, shared by every process."""
@@ -101,11 +111,17 @@ def serve(app: Flask, listener: socket.socket, processes: int, threads: int) -> 
         "timeout": REQUEST_SECONDS,
         "graceful_timeout": ENDING_SECONDS,
         "control_socket_disable": True,
+        "pre_request": _let_go_when_crowded,
         "post_worker_init": lambda worker: _begin(app, worker),
         "loglevel": "warning",
         "logger_class": GunicornLogger,
     }
     Gunicorn(app, options).run()
+
+
+def _let_go_when_crowded(worker: Worker, message: Any) -> None:
+    """Close a connection after its answer while more wait than there are threads: others may be free."""
+    message.must_close = message.must_close or worker.tpool.waiting > worker.cfg.threads
 
 
 def _begin(app: Flask, worker: Worker) -> None:
