@@ -17,7 +17,7 @@ from sqlalchemy import update
 import config
 import server
 from jobs import leftovers
-from models import IdempotencyKey, db, now
+from models import Dataset, IdempotencyKey, Token, db, now
 from web import tokens
 from web.api.frame import needs
 from web.limits import limits
@@ -254,6 +254,21 @@ def test_a_secret_and_a_large_answer_are_not_kept_but_not_carried_out_again_eith
     assert code(client.post(f"/api/v1/{path}", headers=keyed())) == (409, "idempotency_answer_not_kept")
     assert db.session.query(IdempotencyKey).one().body is None
     assert len(DONE) == 1
+
+
+def test_a_new_token_is_made_once_and_its_text_is_kept_nowhere(client, root):
+    headers = {**token_of(root, "admin", "read"), "Idempotency-Key": "a-token"}
+    wanted = {"name": "camera", "scopes": ["read"]}
+    made, again = (client.post("/api/v1/tokens", json=wanted, headers=headers) for _ in range(2))
+    assert made.status_code == 201
+    assert code(again) == (409, "idempotency_answer_not_kept")
+    assert db.session.query(Token).filter_by(name="camera").count() == 1
+
+
+def test_a_dataset_is_made_once(client, keyed):
+    made, again = (client.post("/api/v1/datasets", json={"name": "Birds"}, headers=keyed()) for _ in range(2))
+    assert (made.json, made.headers["Location"]) == (again.json, again.headers["Location"])
+    assert db.session.query(Dataset).count() == 1
 
 
 def test_a_key_is_forgotten_after_a_day(client, keyed):
