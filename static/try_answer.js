@@ -23,7 +23,7 @@ function status(answer, content, milliseconds) {
   const look = answer.ok ? "is-good" : "is-wrong";
   const size = content.size < 1000 ? `${content.size} bytes` : `${(content.size / 1000).toFixed(1)} kB`;
   const more = make("span", "field-kind", `${Math.round(milliseconds)} ms · ${size}`);
-  const line = make("div", "try-status", make("strong", look, `${answer.status} ${answer.statusText}`), more);
+  const line = make("div", "try-status", make("strong", look, `${answer.status} ${answer.statusText.toLowerCase()}`), more);
   if (answer.status !== 401) return line;
   const link = make("a", "", "Put your token in");
   link.href = "#try";

@@ -16,7 +16,7 @@ from openapi_spec_validator import validate
 from web.api import frame
 from web.reference import snippets
 from web.reference.examples import example
-from web.reference.fields import fields_of, kind_of
+from web.reference.fields import kind_of, shapes_of
 from web.reference.operations import METHODS, list_nouns
 from web.reference.parts import Parts
 from web.reference.snippets import Call
@@ -153,11 +153,19 @@ def test_references_choices_and_lists_are_put_into_words():
     parts = Parts({"components": {"schemas": {"Label": {"properties": {"name": {"type": "string"}}}}}})
     label = {"$ref": "#/components/schemas/Label"}
     schema = {"properties": {"labels": {"type": "array", "items": label}, "kind": {"enum": ["a", "b"]}}}
-    names = {field.name: field for field in fields_of(parts, schema)}
+    (shape,) = shapes_of(parts, schema)
+    names = {field.name: field for field in shape.fields}
     assert list(names) == ["labels", "labels[].name", "kind"]
     assert names["kind"].choices == ("a", "b")
     assert kind_of(parts, {"type": "integer", "minimum": 1, "maximum": 500}) == "whole number, 1 to 500"
     assert kind_of(parts, {"type": ["integer", "null"]}) == "whole number or null"
+
+
+def test_each_of_several_shapes_says_what_sets_it_apart():
+    one = {"properties": {"kind": {"enum": ["a"]}, "size": {"type": "integer"}}}
+    other = {"properties": {"images": {"type": "array"}}, "required": ["images"]}
+    shapes = shapes_of(Parts({}), {"oneOf": [one, other]})
+    assert [shape.title for shape in shapes] == ["`kind`: `a`", "with `images`"]
 
 
 # ---------- Postman ----------

@@ -1,5 +1,7 @@
-// Predict from a page of your own: <script type="module" src="predict_in_browser.js"> beside
-// <input type="file" id="photo" accept="image/*"> and <p id="answer" role="status">.
+// Predict from a page of your own.
+//
+// The page holds <input type="file" id="photo" accept="image/*">, <p id="answer" role="status"> and
+// <script type="module" src="predict_in_browser.js">.
 //
 // The page must lie on an origin that the server's setting `cors_origins` names. A token in a page is everybody's:
 // ask a dataset whose predictions are public, or let people sign in with OAuth2.

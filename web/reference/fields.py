@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from web.reference.examples import example
 from web.reference.parts import Parts, Schema, types
 
 DEEPEST = 3  # objects within objects that get a line of their own
-LARGEST_TOLD = 2**31  # above it a limit is the database's and tells a reader nothing
+LARGEST_TOLD = 2**31 - 1  # from here on a limit is the database's and tells a reader nothing
 TYPE_WORDS = {
     "string": "text",
     "integer": "whole number",
@@ -39,24 +39,42 @@ class Field:
     example: str
 
 
-def fields_of(parts: Parts, schema: Schema, where: str = "body") -> list[Field]:
-    """Return the fields of an object in the order of its schema, those of all its variants."""
-    found: dict[str, Field] = {}
+@dataclass(frozen=True)
+class Shape:
+    """One way an object may look: `title` says which, where there are several."""
+
+    title: str
+    fields: tuple[Field, ...]
+
+
+def shapes_of(parts: Parts, schema: Schema, where: str = "body") -> tuple[Shape, ...]:
+    """Return the ways an object may look, each with its fields in the order of its schema."""
     variants = parts.variants(schema)
-    for variant in variants:
-        for field in _walk(parts, variant, where, "", DEEPEST):
-            found.setdefault(field.name, field)
-    if len(variants) > 1:  # what one of them requires may be missing in the others
-        return [replace(field, is_required=False) for field in found.values()]
-    return list(found.values())
+    found: dict[str, dict[str, Field]] = {}
+    for one in variants:
+        fields = found.setdefault(_title(one) if len(variants) > 1 else "", {})
+        for field in _walk(parts, one, where, "", DEEPEST):
+            fields.setdefault(field.name, field)
+    return tuple(Shape(title, tuple(fields.values())) for title, fields in found.items() if fields)
+
+
+def _title(schema: Schema) -> str:
+    """Return what sets a variant apart: the field with one choice only, or else what it requires."""
+    for name, part in schema.get("properties", {}).items():
+        if len(part.get("enum", [])) == 1:
+            return f"`{name}`: `{part['enum'][0]}`"
+    needed = schema.get("required") or list(schema.get("properties", {}))[:1]
+    return "with " + " and ".join(f"`{name}`" for name in needed)
 
 
 def _walk(parts: Parts, schema: Schema, where: str, prefix: str, depth: int) -> Iterator[Field]:
-    for name, part in schema.get("properties", {}).items():
+    properties = schema.get("properties", {})
+    for name, part in properties.items():
         part = parts.resolve(part)
         yield make_field(parts, prefix + name, where, part, name in schema.get("required", []))
         inner, mark = _object_within(parts, part)
-        if inner and depth > 1:
+        repeats = inner and set(inner["properties"]) <= set(properties)  # the same fields in another place
+        if inner and depth > 1 and not repeats:
             yield from _walk(parts, inner, where, f"{prefix}{name}{mark}.", depth - 1)
 
 

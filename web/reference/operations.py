@@ -16,7 +16,7 @@ from flask import Flask, current_app
 from web.reference import snippets
 from web.reference.document import document, server_address
 from web.reference.examples import example
-from web.reference.fields import Field, as_text, fields_of, make_field
+from web.reference.fields import Field, Shape, as_text, make_field, shapes_of
 from web.reference.parts import Parts, Schema
 from web.reference.snippets import PHOTO
 
@@ -46,8 +46,13 @@ class Body:
 
     kind: str
     types: tuple[str, ...]
-    fields: tuple[Field, ...]
+    shapes: tuple[Shape, ...] = ()
     example: Any = None
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields of its first shape, which examples use."""
+        return self.shapes[0].fields if self.shapes else ()
 
     @property
     def text(self) -> str:
@@ -62,7 +67,7 @@ class Answer:
     status: int
     title: str
     types: tuple[str, ...]
-    fields: tuple[Field, ...]
+    shapes: tuple[Shape, ...]
     example: str | None
 
 
@@ -160,12 +165,13 @@ def _bodies(parts: Parts, told: dict[str, Any] | None) -> Iterator[Body]:
     content = parts.resolve(told)["content"] if told else {}
     schemas = {kind: parts.resolve(one.get("schema", {})) for kind, one in content.items()}
     if FORM in schemas:
-        yield Body("form", (FORM,), tuple(fields_of(parts, schemas[FORM])))
+        yield Body("form", (FORM,), shapes_of(parts, schemas[FORM]))
     if JSON in schemas:
-        fields = tuple(fields_of(parts, schemas[JSON]))
-        yield Body("json", (JSON,), fields, example(parts, schemas[JSON], is_whole=False))
+        yield Body(
+            "json", (JSON,), shapes_of(parts, schemas[JSON]), example(parts, schemas[JSON], is_whole=False)
+        )
     if raw := tuple(kind for kind in schemas if kind not in (FORM, JSON)):
-        yield Body("raw", raw, ())
+        yield Body("raw", raw)
 
 
 def _answers(parts: Parts, responses: dict[str, Any]) -> Iterator[Answer]:
@@ -178,7 +184,7 @@ def _answers(parts: Parts, responses: dict[str, Any]) -> Iterator[Answer]:
         if schema:
             text = json.dumps(example(parts, schema), indent=2, ensure_ascii=False)
         title = HTTPStatus(int(status)).phrase
-        yield Answer(int(status), title, tuple(content), tuple(fields_of(parts, schema)), text)
+        yield Answer(int(status), title, tuple(content), shapes_of(parts, schema), text)
 
 
 def _call(
