@@ -129,13 +129,15 @@ def page(
     )
 
 
-def ids_of(dataset: Dataset, label: str | None = None, split: str | None = None) -> list[int]:
+def ids_of(
+    dataset: Dataset, label: str | None = None, split: str | None = None, status: str | None = None
+) -> list[int]:
     """Return the ids of all items that `page` would show on its pages, in no order."""
     if label:
         label = db.session.scalar(select(Label).filter_by(dataset_id=dataset.id, name=label))
         if label is None:
             return []
-    chosen, key = choose(dataset, label, split)
+    chosen, key = choose(dataset, label, split, status)
     return list(db.session.scalars(chosen.with_only_columns(key)))
 
 

@@ -196,7 +196,7 @@ def test_the_list_goes_on_from_its_cursor(ask, dataset):
 
 
 def test_a_wrong_parameter_is_refused(ask):
-    for query in ["?split=all", "?status=lost", "?limit=0", "?cursor=x", "?colour=red"]:
+    for query in ["?split=all", "?status=lost", "?label=", "?limit=0", "?cursor=x", "?colour=red"]:
         assert ask("GET", ITEMS + query).status_code == 400, query
 
 
@@ -245,6 +245,8 @@ SENSELESS = [
     ({"how": "add", "items": [1]}, "labels"),
     ({"how": "explode", "items": [1]}, "how"),
     ({"how": "delete", "where": {"split": "all"}}, "where.split"),
+    ({"how": "delete", "where": {"label": ""}}, "where.label"),
+    ({"how": "delete", "where": {"status": "deleted"}}, "where.status"),
 ]
 
 
@@ -253,6 +255,13 @@ def test_a_change_that_makes_no_sense_is_refused_by_its_field(ask, dataset):
     for body, field in SENSELESS:
         answer = ask("POST", f"{ITEMS}/change", json=body)
         assert (answer.status_code, answer.json["error"]["field"]) == (422, field), body
+
+
+def test_all_without_a_label_are_labelled_at_once(ask, dataset):
+    add_items(dataset, 2)
+    add_items(dataset, 1, "rose")
+    body = {"how": "set", "labels": ["tulip"], "where": {"status": "unlabelled", "split": "train"}}
+    assert ask("POST", f"{ITEMS}/change", json=body).json["summary"] == "2 images labelled tulip"
 
 
 def test_items_of_another_dataset_are_out_of_reach_of_a_change(ask, bob):

@@ -106,12 +106,9 @@ def get_part(table: type[Part], row_id: int, role: str = "viewer") -> Part:
     low.
     """
     row = db.session.get(table, row_id)
-    dataset = db.session.get(Dataset, row.dataset_id) if row else None
-    if get_user() is None:
-        abort(401)
-    if dataset is None or not has_role(get_user(), dataset, "viewer"):
-        abort(404)
-    get_dataset(dataset.slug, role)
+    if row is None:
+        abort(404 if get_user() else 401)
+    get_dataset(db.session.scalar(select(Dataset.slug).filter_by(id=row.dataset_id)), role)
     return row
 
 

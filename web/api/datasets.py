@@ -107,7 +107,7 @@ def index(page: dict) -> dict:
     return list_page(
         _seen_by(user),
         Dataset.id,
-        lambda one: as_json(one, "owner" if user.is_admin else roles[one.id]),
+        lambda one: as_json(one, "owner" if user.is_admin else roles.get(one.id, "viewer")),
         page,
     )
 

@@ -17,7 +17,7 @@ from web.access import get_dataset, get_part, get_user
 from web.api import changes
 from web.api.changes import ChangeBody
 from web.api.frame import Noun, needs
-from web.api.shapes import MAX_LABELS, PageArguments, Whole, as_time, page_of
+from web.api.shapes import MAX_LABELS, NAME_LENGTH, PageArguments, Whole, as_time, page_of
 from web.errors import Refused
 from web.limits import limits
 
@@ -49,32 +49,30 @@ class ItemBody(Schema):
     deleted_at = fields.Str(required=True, allow_none=True)
 
 
-class Filter(Schema):
+class Where(Schema):
     """Which items of a dataset; what is left out does not matter."""
 
-    label = fields.Str(metadata={"description": "Only those that bear this label."})
+    label = fields.Str(
+        validate=validate.Length(1, NAME_LENGTH),
+        metadata={"description": "Only those that bear this label."},
+    )
     split = fields.Str(validate=validate.OneOf(SPLITS))
+    status = fields.Str(validate=validate.OneOf(datasets.STATUSES[:2]))
+
+
+class ItemArguments(PageArguments, Where):
+    """Which page of which items."""
+
     status = fields.Str(
         validate=validate.OneOf(datasets.STATUSES),
         metadata={"description": "deleted: those that can still be brought back; else they are left out."},
     )
 
 
-class ItemArguments(PageArguments, Filter):
-    """Which page of which items."""
-
-
 class LabelNames(Schema):
     """The labels that an item is to bear."""
 
     labels = fields.List(fields.Str(), required=True, validate=validate.Length(max=MAX_LABELS))
-
-
-class Where(Schema):
-    """Items by what they are; empty: all of them."""
-
-    label = fields.Str(metadata={"description": "Only those that bear this label."})
-    split = fields.Str(validate=validate.OneOf(SPLITS))
 
 
 class ItemsChange(Schema):
@@ -87,7 +85,7 @@ class ItemsChange(Schema):
     )
     labels = fields.List(fields.Str(), load_default=list, validate=validate.Length(max=MAX_LABELS))
     items = fields.List(Whole(), validate=validate.Length(1, MAX_CHOSEN), metadata={"description": "Ids."})
-    where = fields.Nested(Where)
+    where = fields.Nested(Where, metadata={"description": "Empty: all of them."})
 
     @validates_schema
     def _check_choice(self, sent: dict, **more: Any) -> None:
@@ -146,7 +144,7 @@ def _find_all(dataset: Dataset, wanted: list[int]) -> list[int]:
 
 
 def _ids_of(dataset: Dataset, where: dict[str, str]) -> list[int]:
-    return datasets.ids_of(dataset, where.get("label"), where.get("split"))
+    return datasets.ids_of(dataset, **where)
 
 
 def _change(dataset: Dataset, ids: list[int], how: str, names: list[str]) -> Change:
