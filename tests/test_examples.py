@@ -9,7 +9,9 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -216,6 +218,51 @@ def test_a_program_signs_people_in(address, client, sign_in, alice, dataset):
     requests.get(answer.location, timeout=60)
     printed, _ = program.communicate(timeout=120)
     assert (program.returncode, printed.strip()) == (0, "flowers Flowers")
+
+
+class Busy(BaseHTTPRequestHandler):
+    """A server that is busy at first, and remembers what it was sent in `server.heard`."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.heard.append((self.headers["Idempotency-Key"], body))
+        is_busy = len(self.server.heard) <= self.server.busy_times
+        answer = {"error": {"code": "busy", "message": "Busy."}} if is_busy else {"state": "finished"}
+        content = json.dumps(answer).encode()
+        self.send_response(503 if is_busy else 202)
+        self.send_header("Retry-After", "0")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *words):
+        pass
+
+
+@pytest.fixture
+def busy():
+    """`busy.heard` is what arrived; it answers from the second request on."""
+    server = HTTPServer(("127.0.0.1", 0), Busy)
+    server.heard, server.busy_times = [], 1
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+
+
+def test_the_client_sends_the_same_again_to_a_busy_server(busy, photos):
+    client = pigeonhole.Pigeonhole(f"http://127.0.0.1:{busy.server_port}")
+    done = client.import_zip("flowers", photos / "photos.zip", on_progress=lambda job: None)
+    first, second = busy.heard
+    assert done["state"] == "finished"
+    assert first == second and first[0]
+
+
+def test_the_client_gives_up_when_its_patience_ends(busy):
+    busy.busy_times = 100
+    client = pigeonhole.Pigeonhole(f"http://127.0.0.1:{busy.server_port}", patience_seconds=0)
+    with pytest.raises(pigeonhole.PigeonholeError) as refused:
+        client.make_dataset("Flowers")
+    assert (refused.value.status, refused.value.code, len(busy.heard)) == (503, "busy", 1)
 
 
 def test_what_is_refused_says_so_in_the_client(address, alice, dataset):
