@@ -25,6 +25,7 @@ PAGES = [
     "/datasets/flowers/items/1",
     "/datasets/flowers/labels",
     "/datasets/flowers/settings",
+    "/datasets/flowers/predict/batches/",
     "/datasets/flowers/webhooks/",
     "/datasets/flowers/webhooks/1",
     "/nothing/here",

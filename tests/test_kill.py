@@ -19,8 +19,9 @@ from sqlalchemy import func, select
 import config
 import server
 from datasets import sweep
-from jobs import addresses, database, doctor, events, imports, local, runs, training, webhooks
+from jobs import addresses, batches, database, doctor, events, imports, local, runs, training, webhooks
 from models import EVENTS, Item, Job, db, now
+from serving import results
 from tests.house import PATIENCE_SECONDS, environment, wait_until
 from tests.photos import write_zip
 from tests.receivers import receiver
@@ -254,3 +255,23 @@ def test_a_killed_trainer_leaves_an_interrupted_run_that_is_resumed_to_its_end(r
     db.session.commit()
     wait_until(lambda: look(lambda: run.version), what="the version")
     assert look(lambda: (run.version.number, run.dataset.live_version)) == (1, 1)
+
+
+@pytest.mark.trainer
+def test_a_batch_whose_worker_is_killed_is_answered_to_its_end_once(
+    app, dataset, alice, settings, trained, start_worker, tmp_path
+):
+    version = trained.install(app, dataset)
+    path = write_zip(settings.folder("uploads") / "photos.zip", 150)
+    batch = batches.start_batch(version, alice, "photos.zip", path)
+    db.session.commit()
+    worker = start_worker()
+    wait_until(lambda: look(lambda: batch.job.done) > 5, what="answers")
+    kill(worker)
+    start_worker()
+    wait_until(lambda: look(lambda: batch.job.state) == "finished", what="the end of the batch")
+    _, answers = results.read(results.find(batches.folder_of(batch)))
+    names = [answer.name for answer in answers]
+    assert len(names) == len(set(names)) == 300
+    assert look(lambda: batch.job.attempts) == 2
+    wait_until(lambda: not path.exists(), what="the deletion of the zip")

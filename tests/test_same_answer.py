@@ -11,13 +11,16 @@ import io
 import json
 import subprocess
 import sys
+import zipfile
 
 import pytest
 from PIL import Image
 
+from jobs import local
+from jobs.batches import folder_of, start_batch
 from learning.package import NetworkClassifier
 from models import db
-from serving import batches, telling
+from serving import batches, results, telling
 from tests.trained import COLOURS, ROOT, as_bytes, make_photo
 from utils import center_crop, open_image
 from web import tokens
@@ -145,3 +148,28 @@ def test_a_table_filled_by_the_command_line_says_what_the_package_says(
         rows = {row["file"]: row for row in csv.DictReader(file)}
     shares = {path: {label: float(rows[path.name][label]) for label in answerer.labels} for path in kinds}
     assert_same(shares, by_package)
+
+
+def test_a_batch_says_what_the_package_says(app, alice, dataset, trained, kinds, by_package):
+    version = trained.install(app, dataset)
+    path = app.config["PIGEONHOLE"].folder("uploads") / "kinds.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for kind, content in kinds.items():
+            archive.writestr(kind.name, content)
+    batch = start_batch(version, alice, "kinds.zip", path)
+    db.session.commit()
+    local.work_once(local.Shift(app, "w1"), ("predict",))
+    _, answers = results.read(results.find(folder_of(batch)))
+    shares = {answer.name: dict(answer.pairs) for answer in answers}
+    assert_same({path: shares[path.name] for path in kinds}, by_package)
+
+
+def test_the_door_for_fastimageclassification_says_what_the_package_says(
+    app, client, dataset, trained, kinds, by_package
+):
+    trained.install(app, dataset)
+    dataset.is_public = True
+    app.config["PIGEONHOLE"].values["SCOREFILE_DATASET"] = dataset.slug
+    for path, content in kinds.items():
+        scores = client.post("/scorefile/", data={"file": (io.BytesIO(content), path.name)}).json
+        assert scores == pytest.approx(by_package[path], abs=0.0005 + TOLERANCE), path.name  # three decimals
