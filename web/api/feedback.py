@@ -59,7 +59,7 @@ class KeptAnswerBody(AnswerBody):
 class PredictionArguments(PageArguments):
     """Which predictions."""
 
-    version = Whole(load_default=None, metadata={"description": "Only those of this version."})
+    version = Whole(load_default=None, metadata={"minimum": 0, "description": "Only those of this version."})
     feedback = fields.Str(
         load_default=None,
         validate=validate.OneOf(WORDS, error="Choose one of: {choices}."),

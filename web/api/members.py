@@ -10,7 +10,7 @@ from datasets import members
 from models import ROLES, Member, User, db
 from web.access import get_dataset, get_user
 from web.api.frame import Noun, answer_nothing, needs
-from web.api.shapes import PageArguments, list_page, page_of
+from web.api.shapes import NAME_LENGTH, PageArguments, list_page, page_of
 from web.auth import find_user
 from web.errors import Refused
 
@@ -28,7 +28,9 @@ class MemberBody(Schema):
 class MemberArguments(Schema):
     """Somebody, and the role they are to have."""
 
-    user = fields.Str(required=True, metadata={"description": "Their name."})
+    user = fields.Str(
+        required=True, validate=validate.Length(1, NAME_LENGTH), metadata={"description": "Their name."}
+    )
     role = fields.Str(required=True, validate=validate.OneOf(ROLES, error="Choose one of: {choices}."))
 
 

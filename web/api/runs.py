@@ -162,7 +162,7 @@ def progress(wanted: dict, run_id: int) -> dict:
 
 @blueprint.get("/runs/<int:run_id>/run.yaml")
 @needs("read")
-@blueprint.response(200, {"type": "string"}, content_type="application/yaml")
+@blueprint.response(200, {"type": "object"}, content_type="application/yaml")
 def settings_file(run_id: int) -> Response:
     """Give the run's settings as a file with which `training.py --config` repeats it."""
     return run_files.settings_file(get_part(Run, run_id))

@@ -66,7 +66,7 @@ class PageArguments(Schema):
         validate=validate.Range(1, MAX_LIMIT, error=f"Choose 1 to {MAX_LIMIT}."),
         metadata={"description": "How many at most."},
     )
-    cursor = Whole(load_default=None, metadata={"description": "`next` of the page before."})
+    cursor = Whole(load_default=None, metadata={"minimum": 0, "description": "`next` of the page before."})
 
 
 class Progress(Schema):

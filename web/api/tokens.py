@@ -17,13 +17,13 @@ from models import SCOPES, Token, User, db, now
 from web import tokens
 from web.access import get_user, require_admin
 from web.api.frame import Noun, answer_nothing, needs
-from web.api.shapes import PageArguments, Whole, as_time, list_page, page_of
+from web.api.shapes import NAME_LENGTH, PageArguments, Whole, as_time, list_page, page_of
 from web.errors import Refused
 
 blueprint = Noun("tokens", "Personal tokens")
 
 MAX_DAYS = 3_650
-WHOSE = {"description": "Whose, by the user's id; yours where it is left out."}
+WHOSE = {"minimum": 0, "description": "Whose, by the user's id; yours where it is left out."}
 
 
 class TokenBody(Schema):
@@ -53,7 +53,9 @@ class TokenListArguments(PageArguments):
 class TokenArguments(Schema):
     """A token to make."""
 
-    name = fields.Str(required=True, metadata={"description": "What it is for."})
+    name = fields.Str(
+        required=True, validate=validate.Length(1, NAME_LENGTH), metadata={"description": "What it is for."}
+    )
     scopes = fields.List(
         fields.Str(validate=validate.OneOf(SCOPES, error="There are: {choices}.")),
         required=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import Response, abort, request
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 
 from models import Invitation, User, db
@@ -44,7 +44,11 @@ class LinkBody(InvitationBody):
 class InvitationArguments(Schema):
     """Somebody to invite."""
 
-    name = fields.Str(required=True, metadata={"description": auth.NAME_HINT})
+    name = fields.Str(
+        required=True,
+        validate=validate.Length(1, auth.MAX_USER_NAME),
+        metadata={"description": auth.NAME_HINT},
+    )
     is_admin = Truth(load_default=False)
 
 

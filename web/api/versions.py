@@ -59,8 +59,8 @@ class PackageArguments(Schema):
 class PairArguments(Schema):
     """Which two versions."""
 
-    a = Whole(required=True)
-    b = Whole(required=True)
+    a = Whole(required=True, metadata={"minimum": 0})
+    b = Whole(required=True, metadata={"minimum": 0})
 
 
 class ComparisonBody(Schema):
