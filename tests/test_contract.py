@@ -19,7 +19,7 @@ import requests
 import config
 import server
 from jobs import database
-from models import Dataset, Member, Prediction, User, db
+from models import SCOPES, Dataset, Member, Prediction, User, db
 from tests import house
 from tests.teaching import start, teach
 from web import tokens
@@ -78,7 +78,7 @@ def _furnish(app, trained) -> str:
     start(dataset)
     answer = {"prediction": "pr_known", "label": "red", "labels": ["red"], "probabilities": []}
     db.session.add(Prediction(public_id="pr_known", dataset=dataset, version=version, answer=answer))
-    token, text = tokens.make_token(root, "fuzzer", list(frame.SCOPE_WORDS))
+    token, text = tokens.make_token(root, "fuzzer", list(SCOPES))
     token.id = FAR_AWAY
     db.session.commit()
     return text

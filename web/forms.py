@@ -19,19 +19,13 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from jobs.addresses import MAX_ADDRESS
 from models import ROLES, SCOPES
 from web.auth import MAX_PASSWORD, MAX_USER_NAME, MIN_PASSWORD, NAME_HINT, USER_NAME, strip_name
+from web.tokens import SCOPE_WORDS
 
 PASSWORD_HINT = f"At least {MIN_PASSWORD} characters. A few words in a row are easy to remember."
 TASK_CHOICES = [
     ("single-label", "Exactly one label for each image"),
     ("multi-label", "Any number of labels for each image"),
 ]
-SCOPE_WORDS = {
-    "read": "See datasets, images, runs and versions",
-    "write": "Make, change and delete datasets, images and members",
-    "train": "Start and end runs, choose and delete versions",
-    "predict": "Ask for predictions",
-    "admin": "Manage users and tokens",
-}
 EVENT_WORDS = {
     "run.finished": "A training run has ended: finished, failed or cancelled",
     "import.finished": "An import of a zip, a folder or samples has ended",

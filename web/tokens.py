@@ -23,6 +23,13 @@ _BY_HASH = (
     .where(Token.token_hash == bindparam("token_hash"))
     .options(joinedload(Token.user), joinedload(Token.client).joinedload(Client.user))
 )
+SCOPE_WORDS = {  # what a token of each scope may do
+    "read": "See datasets, images, runs and versions",
+    "write": "Make, change and delete datasets, images and members",
+    "train": "Start and end runs, choose and delete versions",
+    "predict": "Ask for predictions and say whether they were right",
+    "admin": "Manage users and tokens",
+}
 USE_INTERVAL = timedelta(minutes=1)  # "last used" is written at most this often
 
 

@@ -19,15 +19,9 @@ from web.api.shapes import OPENAPI_TYPES
 from web.auth import authenticate_token
 from web.errors import Refused
 from web.inputs import read_json
+from web.tokens import SCOPE_WORDS
 
 TITLE, VERSION, OPENAPI_VERSION = "Pigeonhole", "1", "3.1.0"
-SCOPE_WORDS = {
-    "read": "See datasets, items, imports, runs and versions",
-    "write": "Make and change datasets, items and members",
-    "train": "Start and end runs, choose the live version",
-    "predict": "Ask for predictions and say whether they were right",
-    "admin": "Manage users and tokens (administrators only)",
-}
 DESCRIPTION = "Everything that the pages do, by script. Times are ISO 8601 in UTC."
 IDEMPOTENCY_KEY = {
     "in": "header",

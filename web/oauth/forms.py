@@ -8,8 +8,8 @@ from wtforms.validators import InputRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from models import Client, User
-from web.forms import SCOPE_WORDS
 from web.oauth import clients, metadata, scopes
+from web.tokens import SCOPE_WORDS
 
 KINDS = [
     ("secret", "A server that keeps a secret"),

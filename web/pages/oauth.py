@@ -7,10 +7,10 @@ from flask import Blueprint, Response, abort, make_response, render_template, re
 
 from models import db
 from web.access import get_user
-from web.forms import SCOPE_WORDS
 from web.oauth import redirects, server
 from web.oauth.grants import CodeGrant
 from web.security import policy_for_forms
+from web.tokens import SCOPE_WORDS
 
 blueprint = Blueprint("oauth", __name__)
 
