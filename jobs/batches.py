@@ -63,6 +63,12 @@ def folder_of(batch: Batch) -> Path:
     return _root() / batch.folder
 
 
+def clear_upload(batch: Batch) -> None:
+    """Delete the zip of a batch that has ended; to be called when that is committed."""
+    if batch.job is None or batch.job.state in queue.ENDS:
+        Path(batch.upload).unlink(missing_ok=True)
+
+
 def work_through(claim: queue.Claim, is_ending: Callable[[], bool]) -> None:
     """Do a batch's job to its end; what is answered already is not asked again.
 

@@ -103,6 +103,31 @@ def test_top_shortens_the_list(client, bearer):
     assert [entry["label"] for entry in answer.json["probabilities"]] == ["red"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": RED, "content_type": "image/jpeg"},
+        {"data": RED, "content_type": "application/octet-stream"},
+        {"json": {"image": base64.b64encode(RED).decode()}},
+        {"json": {"image": f"data:image/jpeg;base64,{base64.b64encode(RED).decode()}"}},
+        {"json": {"images": [base64.b64encode(RED).decode()] * 2}},
+    ],
+)
+def test_top_and_version_hold_for_every_way_to_send(app, client, bearer, dataset, trained, body):
+    trained.install(app, dataset)
+    answer = client.post(f"{ADDRESS}?top=2&version=1", headers=bearer, **body).json
+    for one in answer.get("predictions", [answer]):
+        assert (one["version"], one["label"], len(one["probabilities"])) == (1, "red", 2)
+
+
+def test_top_and_version_hold_for_every_image_of_a_form(client, bearer):
+    answer = client.post(f"{ADDRESS}?top=1&version=1", data=form(RED, BLUE), headers=bearer).json
+    assert [[entry["label"] for entry in one["probabilities"]] for one in answer["predictions"]] == [
+        ["red"],
+        ["blue"],
+    ]
+
+
 def test_an_older_version_may_be_asked_by_number(app, client, bearer, dataset, trained):
     trained.install(app, dataset)
     assert client.post(ADDRESS, data=form(RED), headers=bearer).json["version"] == 2

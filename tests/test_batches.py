@@ -290,10 +290,11 @@ def test_on_a_public_dataset_whoever_is_signed_in_sees_their_own(client, sign_in
 
 
 @pytest.mark.trainer
-def test_a_batch_that_waits_can_be_cancelled_and_stands_in_the_queue(browser, batch):
+def test_a_batch_that_waits_stands_in_the_queue_and_is_cancelled_with_its_zip(browser, batch, settings):
     assert "Predicting many images" in browser.get("/queue").text
     assert browser.post(f"{ADDRESS}{batch.id}/cancel").status_code == 303
     assert batch.job.state == "cancelled"
+    assert not list(settings.folder("uploads").iterdir())
     assert "There are none" in browser.get(f"{ADDRESS}{batch.id}").text
 
 

@@ -104,7 +104,17 @@ def test_a_token_for_nobody_or_for_nothing_is_refused(call, words):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("words", [("fly",), ("token",), ("predict", "."), ("run", "--port", "x")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("fly",), ("token",), ("predict", "."), ("run", "--port", "x")),
+        ("predict", ".", "--package", "x", "--dataset", "y"),
+        ("predict", ".", "--package", "x", "--version", "1"),
+        ("predict", ".", "--dataset", "x", "--fresh"),
+        ("predict", ".", "--dataset", "x", "--top", "0"),
+        ("predict", "nowhere.jpg", "--dataset", "x"),
+    ],
+)
 def test_wrong_usage_is_status_2(call, words):
     assert call(*words)[0] == 2
 
@@ -182,6 +192,15 @@ def test_predicting_without_a_version_says_to_train(call, tmp_path):
     status, _, err = call("predict", "--dataset", "photos", path)
     assert status == 1
     assert "Train it first" in err
+    assert "has no version 7" in call("predict", "--dataset", "photos", "--version", "7", path)[2]
+    assert "There is no dataset gone" in call("predict", "--dataset", "gone", path)[2]
+
+
+def test_a_folder_without_an_image_is_told_before_anything_is_loaded(call, tmp_path):
+    (tmp_path / "folder").mkdir()
+    status, out, err = call("predict", "--package", tmp_path / "none", tmp_path / "folder")
+    assert (status, out) == (1, "")
+    assert "There is no image there" in err
 
 
 def test_the_doctor_names_a_damaged_image(call, rows, instance, tmp_path):

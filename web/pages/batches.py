@@ -95,6 +95,7 @@ def cancel(slug: str, batch_id: int) -> Any:
     if batch.job is not None:
         queue.ask_to_stop(batch.job)
         db.session.commit()
+        batches.clear_upload(batch)
     return redirect(url_for("batches.show", slug=slug, batch_id=batch_id), 303)
 
 
