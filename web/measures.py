@@ -23,6 +23,7 @@ from prometheus_client.utils import floatToGoString
 from sqlalchemy import func, select
 
 from config import Config
+from jobs import local
 from models import STATES, Job, db, now
 from serving.prediction import Answer
 from utils import ImageRefused
@@ -31,7 +32,6 @@ from web.tallies import Tallies
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-JOB_KINDS = ("import", "embed", "preview", "run")
 PROGRAMS = ("flask", "ai-edge-litert", "numpy", "pillow")
 
 
@@ -143,7 +143,7 @@ def _jobs() -> Iterator[Metric]:
         (kind, state): (n, first)
         for kind, state, n, first in db.session.execute(query.group_by(Job.kind, Job.state))
     }
-    for kind in sorted({*JOB_KINDS, *(kind for kind, _ in found)}):
+    for kind in sorted({*local.WORK, *(kind for kind, _ in found)}):
         for state in STATES:
             depth.add_metric((kind, state), found.get((kind, state), (0, None))[0])
         first = found.get((kind, "queued"), (0, None))[1]
