@@ -78,6 +78,8 @@ def test_good_json_is_read(client, bearer):
         pytest.param('{"note": 9223372036854775808}', id="more than 64 bits"),
         pytest.param('{"note": "\\ud800"}', id="lone surrogate"),
         pytest.param('{"note": "\\u0000"}', id="NUL"),
+        pytest.param('{"note": [' + "0," * 19_998 + "0]}", id="20,002 values"),
+        pytest.param('{"note": [' + "0," * 100_001 + "0]}", id="100,002 values"),
         pytest.param('{"note": ', id="cut short"),
         pytest.param("[]", id="no object"),
         pytest.param("", id="empty"),

@@ -16,6 +16,8 @@ from web.limits import limits_of_request
 
 MAX_JSON_DEPTH = 32
 BLOCK = 256 * 1024
+MAX_JSON_VALUES = 20_000  # a change may name 10,000 items; each value costs far more than its bytes
+MAX_JSON_COMMAS = 5 * MAX_JSON_VALUES  # counted before it is read, those in texts too
 LARGEST_NUMBER = 2**63 - 1  # what every database holds as an integer
 
 
@@ -86,8 +88,9 @@ def local_address(wanted: str, default: str) -> str:
 def read_json(fields: set[str] | None = None) -> dict[str, Any]:
     """Return the JSON object of the request body; with `fields`, refuse any other field by name.
 
-    Aborts with 400 when it is not JSON, not an object, deeper than 32, or holds NaN, Infinity, a number of
-    thousands of digits, or text that is not valid Unicode; with 415 when it does not say that it is JSON.
+    Aborts with 400 when it is not JSON, not an object, deeper than 32, or holds over 20,000 names and values,
+    NaN, Infinity, a number of thousands of digits, or text that is not valid Unicode; with 415 when it does
+    not say that it is JSON.
     """
     if not request.is_json:
         abort(415, "Send JSON, with Content-Type: application/json.")
@@ -96,6 +99,8 @@ def read_json(fields: set[str] | None = None) -> dict[str, Any]:
 
 def parse_json(text: str | bytes, fields: set[str] | None = None, what: str = "The body") -> dict[str, Any]:
     """Return a JSON object as `read_json` does; `what` names it where it is refused."""
+    if text.count("," if isinstance(text, str) else b",") > MAX_JSON_COMMAS:
+        _refuse_count()
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
@@ -114,10 +119,17 @@ def _refuse_constant(word: str) -> None:
     raise ValueError(f"{word} is not a JSON number")
 
 
+def _refuse_count() -> None:
+    abort(400, f"The JSON holds more than {MAX_JSON_VALUES:,} names and values.")
+
+
 def _check_json(value: Any) -> None:
     """Walk a JSON value level by level; abort with 400 at what the rest of the house can't take."""
-    level = [value]
+    level, left = [value], MAX_JSON_VALUES
     for _ in range(MAX_JSON_DEPTH):
+        left -= len(level)
+        if left < 0:
+            _refuse_count()
         leaves = [child for child in level if not isinstance(child, dict | list)]
         if any(not _is_good_leaf(leaf) for leaf in leaves):
             abort(400, "The JSON holds a number or a text that can't be kept.")

@@ -120,9 +120,14 @@ def _read_images() -> tuple[list[Sent], bool]:
         sent, is_list = [("", request.get_data())], False
     else:
         abort(415, "Send multipart/form-data, application/json, or an image with its own Content-Type.")
+    _check_count(sent)
+    return sent, is_list
+
+
+def _check_count(sent: list) -> None:
+    """Abort with 422 where nothing or too much was sent; asked before anything is decoded."""
     if not 1 <= len(sent) <= MAX_IMAGES:
         abort(422, f"Send 1 to {MAX_IMAGES} images in the field 'image'.")
-    return sent, is_list
 
 
 def _read_form() -> list[Sent]:
@@ -130,7 +135,9 @@ def _read_form() -> list[Sent]:
         abort(400, f"Unknown field {unknown[0][:100]!r}. Send images in the field 'image'.")
     if "image" in request.form:
         abort(422, "The field 'image' must be a file (curl: -F image=@photo.jpg).")
-    return [(file.filename or "", file.read()) for file in request.files.getlist("image")]
+    files = request.files.getlist("image")
+    _check_count(files)
+    return [(file.filename or "", file.read()) for file in files]
 
 
 def _read_json_images() -> tuple[list[Sent], bool]:
@@ -141,6 +148,7 @@ def _read_json_images() -> tuple[list[Sent], bool]:
     texts = value if field == "images" else [value]
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         abort(422, f"{field!r} must hold base64 text or a data: address.")
+    _check_count(texts)
     return [("", _decode(text)) for text in texts], field == "images"
 
 
