@@ -75,7 +75,8 @@ class Worker(ThreadWorker):
 
         Clients that keep their connection would else all stay with the process that happened to be awake.
         """
-        time.sleep(POLITE_SECONDS * min(self.nr_conns, POLITE_CONNECTIONS))
+        if self.cfg.workers > 1:
+            time.sleep(POLITE_SECONDS * min(self.nr_conns, POLITE_CONNECTIONS))
         super().accept(listener)
 
 
