@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
-import json
-import shutil
-import subprocess
 
 import pytest
-import requests
 from sqlalchemy import select
 
-from models import Change, Client, Dataset, Item, Label, Member, Prediction, db
-from tests.house import listening
+from models import Change, Dataset, Item, Label, Member, db
 from tests.photos import photo
-from web import auth, tokens
+from web import tokens
 
 RED, BLUE = photo((200, 40, 40), 1), photo((40, 70, 200), 2)
 
@@ -209,112 +204,24 @@ def test_a_method_that_is_none_is_told_in_the_frameworks_shape(client, headers):
     assert (answer.status_code, list(answer.json)) == (405, ["detail"])
 
 
-# ---------- predicting ----------
-
-
-@pytest.mark.trainer
-class TestPredicting:
-    """Calls that a trained version answers."""
-
-    @pytest.fixture
-    def live(self, app, dataset, trained):
-        trained.install(app, dataset)
-        return dataset
-
-    def test_json_and_form_give_the_label(self, client, live, headers):
-        body = {"image": as_text(RED), "dataset": live.id}
-        form = {"image": (io.BytesIO(BLUE), "b.jpg"), "dataset": str(live.id)}
-        assert client.post("/api/test/", json=body, headers=headers).json == {"result": "red"}
-        assert client.post("/api/test/", data=form, headers=headers).json == {"result": "blue"}
-        assert len(db.session.scalars(select(Prediction)).all()) == 2
-
-    def test_a_public_dataset_needs_no_token_and_others_do(self, client, live, alice):
-        body = {"image": as_text(RED), "dataset": live.id}
-        assert client.post("/api/test/", json=body).status_code == 401
-        assert client.post("/api/test/", json=body, headers=bearer(alice, "read")).status_code == 403
-        assert client.post("/api/test/", json=body, headers=bearer(alice, "predict")).status_code == 200
-        live.is_public = True
-        assert client.post("/api/test/", json=body).json == {"result": "red"}
-
-    def test_what_is_no_image_is_told_by_field(self, client, live, headers):
-        body = {"image": base64.b64encode(b"no image").decode(), "dataset": live.id}
-        answer = client.post("/api/test/", json=body, headers=headers)
-        assert (answer.status_code, list(answer.json)) == (400, ["image"])
-
-    def test_a_dataset_without_a_version_says_train_first(self, client, live, headers):
-        live.live_version = None
-        answer = client.post("/api/test/", json={"image": as_text(RED), "dataset": live.id}, headers=headers)
-        assert answer.status_code == 409 and "Train one first" in answer.json["detail"]
-
-    def test_kerasuis_documented_calls_work_over_a_real_connection(self, app, live, alice):
-        app.config["PIGEONHOLE"].values["OAUTH_PASSWORD_GRANT"] = True
-        alice.password_hash = auth.hash_password("admin2019! and more")
-        client, secret = make_client(alice)
-        with listening(app) as address:
-            form = {"grant_type": "password", "username": "alice", "password": "admin2019! and more"}
-            token = requests.post(f"{address}/o/token/", data=form, auth=(client, secret)).json()
-            assert token["token_type"] == "Bearer" and token["scope"] == "read write"
-            assert token["expires_in"] > 0 and token["refresh_token"]
-            headers = {"Authorization": f"Bearer {token['access_token']}", "Accept": "application/json"}
-            listed = requests.get(f"{address}/api/dataset/", headers=headers).json()
-            assert [one["name"] for one in listed["results"]] == ["Flowers"]
-            image = base64.b64encode(RED).decode()
-            item = {"label": "red", "image": image, "dataset": 1}
-            added = requests.post(f"{address}/api/datasetitem/", json=item, headers=headers)
-            assert (added.status_code, added.json()["label"]) == (201, "red")
-            asked = requests.post(
-                f"{address}/api/test/", json={"image": image, "dataset": 1}, headers=headers
-            )
-            assert asked.json() == {"result": "red"}
-
-    @pytest.mark.skipif(
-        shutil.which("curl") is None, reason="curl is NOT installed: its documented line is untried"
-    )
-    def test_fastimageclassifications_documented_line_works(self, app, live, tmp_path):
-        open_scorefile(app, live)
-        (tmp_path / "337px-Majestic_Twilight.jpg").write_bytes(RED)
-        with listening(app) as address:
-            line = ["-X", "POST", f"{address}/scorefile/", "-H", "accept: application/json"]
-            line += ["-H", "Content-Type: multipart/form-data", "-F", "file=@337px-Majestic_Twilight.jpg"]
-            done = subprocess.run(["curl", "-sS", *line], cwd=tmp_path, capture_output=True, check=True)
-        scores = json.loads(done.stdout)
-        assert set(scores) == {"blue", "green", "red"} and scores["red"] > 0.5
-        assert all(share == round(share, 3) for share in scores.values())
-
-    def test_scores_are_refused_by_sentence_where_they_are_not_to_be_had(self, app, client, live):
-        def ask(**files):
-            form = {name: (io.BytesIO(content), "a.jpg") for name, content in files.items()}
-            answer = client.post("/scorefile/", data=form)
-            assert list(answer.json) == ["detail"]
-            return answer.status_code, answer.json["detail"]
-
-        assert ask(file=RED) == (
-            404,
-            "This address is closed: the setting scorefile_dataset names no dataset.",
-        )
-        open_scorefile(app, live)
-        assert ask(image=RED)[0] == 422 and "-F file=@photo.jpg" in ask(image=RED)[1]
-        assert ask(file=b"no image")[0] == 422
-        live.is_public = False
-        assert ask(file=RED) == (
-            404,
-            "No token is sent here. An owner of flowers must open its predict page to everybody first.",
-        )
-        app.config["PIGEONHOLE"].values["SCOREFILE_DATASET"] = "gone"
-        assert "no dataset gone" in ask(file=RED)[1]
-
-
-def open_scorefile(app, dataset):
+@pytest.mark.parametrize("path", ["/api/test/", "/api/datasetitem/", "/api/dataset/", "/scorefile/"])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", "[" * 100_000),
+        ("application/json", '["image"]'),
+        ("application/json", '{"image": NaN}'),
+        ("application/json", '{"image": {"a": []}, "dataset": {}, "label": 1, "name": 2}'),
+        ("multipart/form-data", "no boundary"),
+        ("multipart/form-data; boundary=x", '--x\r\nContent-Disposition: form-data; name="image"\r\n\r\ncut'),
+        ("application/x-www-form-urlencoded", "image=%00&dataset=1&label=x"),
+        ("text/plain", "hello"),
+        ("", ""),
+    ],
+)
+def test_what_cannot_be_read_is_an_error_of_the_sender(app, client, dataset, headers, path, kind, body):
     app.config["PIGEONHOLE"].values["SCOREFILE_DATASET"] = dataset.slug
     dataset.is_public = True
-    db.session.commit()
-
-
-def make_client(user) -> tuple[str, str]:
-    """A program of the user's that may read and write, by password; returns its id and secret."""
-    facts = {"grants": ["password", "refresh_token"], "scopes": ["read", "write"]}
-    db.session.add(
-        Client(public_id="script", user=user, name="Script", secret_hash=tokens.digest("s3"), **facts)
-    )
-    db.session.commit()
-    return "script", "s3"
+    answer = client.post(path, data=body, content_type=kind, headers=headers)
+    assert 400 <= answer.status_code < 500
+    assert "error" not in answer.json and len(answer.json) == 1
