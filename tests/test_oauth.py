@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from sqlalchemy import select
@@ -90,6 +92,16 @@ def test_the_consent_page_lets_its_form_lead_to_the_program_alone(bob_in):
     policy = bob_in.get(address()).headers["Content-Security-Policy"]
     assert "form-action 'self' https://shop.example;" in policy
     assert "frame-ancestors 'none'" in policy
+
+
+def test_what_a_program_may_ask_for_since_the_user_read_it_is_not_agreed_to(bob_in, shop):
+    page = bob_in.get(address(scope=None))
+    shop.scopes = ["read", "write", "predict"]
+    db.session.commit()
+    where = unescape(re.search(r'action="(\?[^"]+)"', page.text)[1])
+    answer = bob_in.post(f"/oauth/authorize{where}", data={"decision": "allow"})
+    assert heard(answer)["state"] == "a b/ü=%"
+    assert change(bob_in, heard(answer)["code"]).json["scope"] == "read predict"
 
 
 def test_a_stranger_signs_in_first_and_comes_back(client, shop):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from authlib.oauth2 import OAuth2Error
 from flask import Blueprint, Response, abort, make_response, render_template, request
 
@@ -37,9 +39,10 @@ def _ask(grant: CodeGrant) -> Response:
     client, address = grant.request.client, grant.redirect_uri
     source = redirects.policy_source(address)
     wishes = [SCOPE_WORDS[scope] for scope in grant.request.scope.split()]
-    page = make_response(
-        render_template("oauth/authorize.html", client=client, place=redirects.place(address), wishes=wishes)
-    )
+    # What was read is what is agreed to, whatever the program may ask for by then.
+    answer_to = f"?{urlencode({**request.args.to_dict(), 'scope': grant.request.scope})}"
+    facts = {"client": client, "place": redirects.place(address), "wishes": wishes, "answer_to": answer_to}
+    page = make_response(render_template("oauth/authorize.html", **facts))
     page.headers["Content-Security-Policy"] = policy_for_forms(source)
     page.headers["Cache-Control"] = "no-store"
     return page
