@@ -20,11 +20,16 @@ from models import Dataset, Job, User, db, now
 
 ENDS = ("finished", "failed", "cancelled", "interrupted")
 RESUMABLE = ("failed", "cancelled", "interrupted")
+MOST_WAITING = 200  # jobs of one kind and user
 MAX_ATTEMPTS = 3  # a job whose worker died so often would only kill the next one too
 
 
 class ClaimLost(RuntimeError):
     """Somebody else has the job now, or it is gone; whoever gets this stops at once and writes nothing."""
+
+
+class TooManyWaiting(RuntimeError):
+    """The user has as many jobs of this kind waiting as one may have; the message says what to do."""
 
 
 class NotResumable(RuntimeError):
@@ -49,11 +54,31 @@ class Claim:
 
 
 def submit(kind: str, dataset: Dataset, user: User | None = None) -> Job:
-    """Put a job of `kind` (import, embed or run) at the end of the queue."""
+    """Put a job of `kind` (import, embed, preview, predict or run) at the end of the queue.
+
+    Raises:
+        TooManyWaiting: the user has 200 of the kind there. Of what nobody in particular asked for there is
+            never too much.
+    """
+    require_room(kind, user)
     job = Job(kind=kind, dataset_id=dataset.id, user_id=user.id if user else None, state="queued")
     db.session.add(job)
     db.session.flush()
     return job
+
+
+def require_room(kind: str, user: User | None) -> None:
+    """Look whether the user may have another job of `kind` waiting, before anything is written for it.
+
+    Raises:
+        TooManyWaiting: they have 200.
+    """
+    if user is None:
+        return
+    theirs = (Job.user_id == user.id, Job.kind == kind, Job.state == "queued")
+    if db.session.scalar(select(func.count(Job.id)).where(*theirs)) >= MOST_WAITING:
+        what = f"{MOST_WAITING} of your jobs of this kind are waiting already, which is the most."
+        raise TooManyWaiting(f"{what} Try again when some are done, or cancel some.")
 
 
 def find_waiting(kinds: Iterable[str]) -> int | None:

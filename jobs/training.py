@@ -37,7 +37,9 @@ def start_run(
         NotTrainable: fewer than two labels have images, or a label has fewer than two; of a multi-label
             dataset, no label is one that several images have and another lacks.
             The model of recipe `uploaded` was swept, or its labels or scaling have to be said.
+        queue.TooManyWaiting: the user has too many runs waiting.
     """
+    queue.require_room("run", user)
     labels, items = freeze(dataset)
     _check_trainable(dataset.task, labels, items)
     chosen = {**_frame(dataset), "recipe": recipe, "backbone": backbone, **(settings or {})}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
-from jobs import local
+from jobs import local, queue
 from models import Import, Item, db
 from tests import corpus
 from tests.asking import asker, file, named, statuses
@@ -96,6 +96,15 @@ def test_a_manifest_alone_labels_what_is_here_and_can_be_undone(ask, dataset):
     (made,) = ask("GET", "datasets/flowers/changes").json["items"]
     ask("POST", made["undo"])
     assert ask("GET", "datasets/flowers/items?label=daisy").json["total"] == 0
+
+
+def test_who_has_too_much_waiting_is_told_to_wait_and_leaves_nothing_behind(ask, settings, monkeypatch):
+    monkeypatch.setattr(queue, "MOST_WAITING", 1)
+    send(ask, PAIR)
+    answer = send(ask, PAIR)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
+    assert "waiting already" in answer.json["error"]["message"]
+    assert len(list(settings.folder("uploads").iterdir())) == count(Import) == 1
 
 
 def test_the_sample_digits_are_asked_for_by_name(ask):

@@ -41,6 +41,18 @@ def test_the_oldest_job_of_the_kinds_asked_for_is_claimed(job, dataset):
     assert job.lease_until > now()
 
 
+def test_a_user_has_a_bounded_number_of_jobs_of_a_kind_waiting(job, dataset, alice, bob, monkeypatch):
+    monkeypatch.setattr(queue, "MOST_WAITING", 2)
+    queue.submit("import", dataset, alice)
+    with pytest.raises(queue.TooManyWaiting, match="2 of your jobs"):
+        queue.submit("import", dataset, alice)
+    queue.submit("run", dataset, alice)
+    queue.submit("import", dataset, bob)
+    queue.submit("import", dataset)
+    take()
+    queue.submit("import", dataset, alice)
+
+
 def test_a_claimed_job_is_not_claimed_again(job):
     assert take()
     assert take(worker="w2") is None

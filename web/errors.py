@@ -8,9 +8,16 @@ import re
 
 from flask import Flask, Response, current_app, jsonify, redirect, render_template, request, url_for
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError, ServiceUnavailable
+from werkzeug.exceptions import (
+    HTTPException,
+    InternalServerError,
+    SecurityError,
+    ServiceUnavailable,
+    TooManyRequests,
+)
 from werkzeug.wrappers import Response as AnyResponse
 
+from jobs.queue import TooManyWaiting
 from web.access import is_api_request, is_oauth_request
 from web.request_ids import route
 from web.transactions import start_reading
@@ -34,6 +41,7 @@ ERRORS = {
     507: ("disk_full", "The disk is full", "Free some disk space on the server, then try again."),
 }
 RETRY_SECONDS = 5
+QUEUE_RETRY_SECONDS = 60  # where the user's own jobs are in the way
 # RFC 6749's codes for what is no fault of the request; all else is invalid_request.
 OAUTH_CODES = {401: "invalid_client", 500: "server_error"} | dict.fromkeys(
     (429, 503, 507), "temporarily_unavailable"
@@ -73,6 +81,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, _answer)
     app.register_error_handler(OperationalError, _answer_database_error)
     app.register_error_handler(OSError, _answer_system_error)
+    app.register_error_handler(TooManyWaiting, _answer_too_many_waiting)
     app.register_error_handler(UnicodeEncodeError, _answer_bad_text)
 
 
@@ -160,6 +169,10 @@ def _answer_system_error(error: OSError) -> AnyResponse:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _answer(InsufficientStorage())
     return _answer_unexpected(error)
+
+
+def _answer_too_many_waiting(error: TooManyWaiting) -> AnyResponse:
+    return _answer(TooManyRequests(str(error), retry_after=QUEUE_RETRY_SECONDS))
 
 
 def _answer_bad_text(error: UnicodeEncodeError) -> AnyResponse:
