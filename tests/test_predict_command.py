@@ -40,8 +40,9 @@ def images_of(folder) -> list[batches.ImageFile]:
     return [batches.ImageFile(path.name, path.read_bytes) for path in sorted(folder.iterdir())]
 
 
-def run(instance, *words, **options):
-    command = [sys.executable, "server.py", "predict", *map(str, words)]
+def run(instance, *words, python=()):
+    """Call the command in a process of its own, with these options of Python's."""
+    command = [sys.executable, *python, "server.py", "predict", *map(str, words)]
     return subprocess.run(command, cwd=ROOT, env=environment(instance), capture_output=True, text=True)
 
 
@@ -108,9 +109,12 @@ def test_a_call_killed_in_the_middle_is_gone_on_with_by_the_same_call(trained, p
     assert not instance.exists() or not (instance / "pigeonhole.db").exists()  # a package needs no database
 
 
-def test_images_that_are_all_answered_are_status_0(trained, photos, tmp_path):
+def test_images_that_are_all_answered_are_status_0_and_tensorflow_is_not_needed(trained, photos, tmp_path):
     (photos / "broken.jpg").unlink()
-    done = run(tmp_path / "instance", "--package", trained.package, photos, "--top", "1", "--json")
+    words = ("--package", trained.package, photos, "--top", "1", "--json")
+    done = run(tmp_path / "instance", *words, python=("-X", "importtime"))
     assert done.returncode == 0, done.stderr
+    imported = done.stderr.replace("  ", "")
+    assert "| ai_edge_litert" in imported and "| tensorflow" not in imported
     first, *_ = json.loads(done.stdout.splitlines()[-1])["predictions"]
     assert [entry["label"] for entry in first["probabilities"]] == ["blue"]
