@@ -499,7 +499,7 @@ class Webhook(db.Model):
     __tablename__ = "webhooks"
     id: Mapped[int] = mapped_column(primary_key=True)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
-    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))  # who made it
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))  # whose it is
     address: Mapped[str] = mapped_column(Text)
     secret: Mapped[str] = mapped_column(String(100))  # whsec_…: what is sent is signed with it
     old_secret: Mapped[str | None] = mapped_column(String(100))  # signs too until

@@ -77,9 +77,12 @@ def send_next() -> bool:
 
 
 def claim() -> Parcel | None:
-    """Take the delivery whose turn it is, and commit; None if none is due or another sender was faster."""
+    """Take the delivery whose turn it is, and commit; None if none is due or another sender was faster.
+
+    A webhook of somebody who owns the dataset no longer is switched off instead.
+    """
     wanted = _find_due()
-    if wanted is None:
+    if wanted is None or _is_switched_off(wanted):
         return None
     taking = {
         "state": "sending",
@@ -96,6 +99,18 @@ def claim() -> Parcel | None:
     parcel = _pack(delivery)
     db.session.commit()
     return parcel
+
+
+def _is_switched_off(delivery_id: int) -> bool:
+    """Switch the delivery's webhook off, and commit, where it is nobody's who may know what is sent."""
+    webhook = db.session.scalar(
+        select(Webhook).join(WebhookDelivery).where(WebhookDelivery.id == delivery_id)
+    )
+    if webhook is None or webhooks.is_an_owners(webhook):
+        return False
+    webhooks.switch_off(webhook, webhooks.NO_OWNERS)
+    db.session.commit()
+    return True
 
 
 def _find_due() -> int | None:

@@ -12,13 +12,15 @@ from sqlalchemy import delete, func, or_, select, update
 
 from jobs import addresses, events
 from jobs.addresses import Address
-from models import EVENTS, Dataset, User, Webhook, WebhookDelivery, db, now
+from models import EVENTS, ROLES, Dataset, Member, User, Webhook, WebhookDelivery, db, now
 
+OWNER = ROLES[-1]
 MOST = 20  # of one dataset
 MOST_KEPT = 1_000  # deliveries of one webhook
 PAGE = 50  # deliveries on a page of the log
 SECRET_BYTES = 32  # the specification asks for 24 to 64
 OLD_SECRET_SIGNS = timedelta(days=1)
+NO_OWNERS = "Whoever made it does not own this dataset any more. Switch it on to make it yours, or delete it."
 SWITCHED_OFF = "The webhook was switched off before this could be sent."
 
 
@@ -108,9 +110,19 @@ def renew_secret(webhook: Webhook) -> None:
     webhook.secret = make_secret()
 
 
-def switch_on(webhook: Webhook) -> None:
-    """Tell it of what happens from now on."""
+def switch_on(webhook: Webhook, user: User | None) -> None:
+    """Tell it of what happens from now on; it is the user's from now on."""
     webhook.is_enabled, webhook.trouble, webhook.failed_in_row = True, None, 0
+    webhook.user_id = user.id if user else None
+
+
+def is_an_owners(webhook: Webhook) -> bool:
+    """Whether whoever made it, or switched it on since, still owns the dataset and may sign in."""
+    user = webhook.user
+    if user is None:
+        return True
+    member = db.session.get(Member, (webhook.dataset_id, user.id))
+    return user.is_enabled and (user.is_admin or (member is not None and member.role == OWNER))
 
 
 def switch_off(webhook: Webhook, trouble: str | None = None) -> None:

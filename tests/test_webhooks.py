@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, hmac
 
 from datasets import datasets
 from jobs import addresses, deliveries, events, imports, local, queue, training, webhooks
-from models import EVENTS, Job, Webhook, WebhookDelivery, db, now
+from models import EVENTS, Job, Member, Webhook, WebhookDelivery, db, now
 from tests.photos import write_zip
 from tests.receivers import receiver, say
 from tests.teaching import finish, start, teach
@@ -298,6 +298,32 @@ def test_a_receiver_that_is_gone_for_good_is_switched_off(webhook, kept):
     assert not deliveries.send_next()
 
 
+def remove(dataset, alice):
+    db.session.delete(db.session.get(Member, (dataset.id, alice.id)))
+
+
+def degrade(dataset, alice):
+    db.session.get(Member, (dataset.id, alice.id)).role = "editor"
+
+
+def disable(dataset, alice):
+    alice.is_enabled = False
+
+
+@pytest.mark.parametrize("leave", [remove, degrade, disable])
+def test_a_webhook_tells_nothing_to_who_owns_no_more(webhook, kept, dataset, alice, bob, leave):
+    db.session.add(Member(dataset=dataset, user=bob, role="owner"))
+    delivery = add(webhook)
+    leave(dataset, alice)
+    db.session.commit()
+    assert not deliveries.send_next() and kept.got == []
+    assert (webhook.is_enabled, webhook.trouble) == (False, webhooks.NO_OWNERS)
+    assert delivery.state == "failed"
+    webhooks.switch_on(webhook, bob)
+    add(webhook)
+    assert deliveries.send_next() and len(kept.got) == 1
+
+
 def test_a_webhook_that_only_fails_is_switched_off(webhook, kept):
     webhook.failed_in_row = deliveries.MOST_FAILED - 1
     webhook.address = "http://nothing.invalid/"
@@ -412,7 +438,7 @@ def test_nothing_is_sent_to_a_webhook_that_is_switched_off(webhook, kept):
     for wish in (lambda: webhooks.send_again(delivery), lambda: webhooks.send_test(webhook)):
         with pytest.raises(webhooks.WebhookRefused, match="Switch it on"):
             wish()
-    webhooks.switch_on(webhook)
+    webhooks.switch_on(webhook, None)
     db.session.refresh(delivery)
     webhooks.send_again(delivery)
     db.session.commit()

@@ -125,8 +125,10 @@ def change(wanted: dict, slug: str, webhook_id: int) -> dict:
             webhooks.choose_events(webhook, wanted["events"])
     except webhooks.WebhookRefused as refused:
         raise Refused(str(refused), "events") from refused
-    if "is_enabled" in wanted:
-        (webhooks.switch_on if wanted["is_enabled"] else webhooks.switch_off)(webhook)
+    if wanted.get("is_enabled"):
+        webhooks.switch_on(webhook, get_user())
+    elif "is_enabled" in wanted:
+        webhooks.switch_off(webhook)
     db.session.commit()
     return as_json(webhook)
 

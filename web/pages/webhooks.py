@@ -124,7 +124,7 @@ def choose_events(slug: str, webhook_id: int) -> Response | tuple[str, int]:
 def switch_on(slug: str, webhook_id: int) -> Response:
     """Tell it of what happens from now on."""
     webhook = _find(slug, webhook_id)
-    webhooks.switch_on(webhook)
+    webhooks.switch_on(webhook, get_user())
     return _saved(webhook, "It is on: it is told of what happens from now on.")
 
 
