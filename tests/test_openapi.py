@@ -7,6 +7,7 @@ from flask_smorest.spec.plugins import FlaskPlugin
 from openapi_spec_validator import validate
 
 from models import SCOPES
+from tests.asking import asker
 from web.api import frame
 
 
@@ -55,3 +56,9 @@ def test_writes_tell_of_the_idempotency_key_and_reads_do_not(document):
         is_asking = {"oauth2": ["predict"]} in operation["security"]
         is_write = method != "get" and not is_asking
         assert ("Idempotency-Key" in names) == is_write, path
+
+
+def test_a_number_in_json_is_no_text(client, alice, dataset):
+    ask = asker(client, alice)
+    answer = ask("PATCH", "datasets/flowers", json={"prediction_days": "12"})
+    assert (answer.status_code, answer.json["error"]["field"]) == (422, "prediction_days")

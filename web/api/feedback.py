@@ -15,7 +15,7 @@ from web.access import get_dataset, get_user
 from web.answers import get_prediction_of
 from web.api.frame import Noun, needs
 from web.api.predict import AnswerBody
-from web.api.shapes import NAME_LENGTH, PageArguments, Truth, Whole, as_time, list_page, page_of
+from web.api.shapes import NAME_LENGTH, Digits, PageArguments, Truth, as_time, list_page, page_of
 from web.errors import Refused
 from web.limits import limits
 
@@ -59,7 +59,7 @@ class KeptAnswerBody(AnswerBody):
 class PredictionArguments(PageArguments):
     """Which predictions."""
 
-    version = Whole(load_default=None, metadata={"minimum": 0, "description": "Only those of this version."})
+    version = Digits(load_default=None, metadata={"minimum": 0, "description": "Only those of this version."})
     feedback = fields.Str(
         load_default=None,
         validate=validate.OneOf(WORDS, error="Choose one of: {choices}."),

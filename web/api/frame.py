@@ -163,8 +163,8 @@ def register(app: Flask, nouns: tuple[Noun, ...]) -> None:
     frame = _Frame(app, spec_kwargs={"info": {"description": DESCRIPTION}})
     for name, scheme in security_schemes().items():
         frame.spec.components.security_scheme(name, scheme)
-    for kind, (name, form) in OPENAPI_TYPES.items():
-        frame.register_field(kind, name, form)
+    for kind, name in OPENAPI_TYPES.items():
+        frame.register_field(kind, name, None)
     for noun in nouns:
         frame.register_blueprint(noun)
 

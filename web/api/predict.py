@@ -12,7 +12,7 @@ from utils import ImageRefused
 from web.access import get_dataset
 from web.answers import Outcome, answer_all, find_version
 from web.api.frame import Noun, needs
-from web.api.shapes import Whole
+from web.api.shapes import Digits
 from web.errors import Refused, api_error
 from web.inputs import read_json
 from web.limits import limits
@@ -28,8 +28,8 @@ Sent = tuple[str, bytes | ImageRefused]  # the sent name ("" where there is none
 class PredictArguments(Schema):
     """What may be asked of an answer."""
 
-    version = Whole(load_default=None, metadata={"description": "Ask this version, not the live one."})
-    top = Whole(
+    version = Digits(load_default=None, metadata={"description": "Ask this version, not the live one."})
+    top = Digits(
         load_default=None,
         validate=validate.Range(1, error="Choose at least 1."),
         metadata={"description": "How many labels at most."},

@@ -17,7 +17,7 @@ from web import run_files
 from web.access import get_dataset, get_part, get_user
 from web.api import wishes
 from web.api.frame import Noun, answer_nothing, needs
-from web.api.shapes import PageArguments, Progress, Whole, as_time, job_as_json, list_page, page_of
+from web.api.shapes import Digits, PageArguments, Progress, as_time, job_as_json, list_page, page_of
 from web.curves import Curves
 from web.recipes.offered import RECIPES as OFFERED
 
@@ -52,7 +52,7 @@ class WatchedRunBody(RunBody):
 class LogArguments(Schema):
     """Which part of a log."""
 
-    after = Whole(
+    after = Digits(
         load_default=None,
         metadata={"minimum": 0, "description": "Begin after so many bytes; without it, the end of the log."},
     )
@@ -61,7 +61,7 @@ class LogArguments(Schema):
 class EventArguments(Schema):
     """Which events."""
 
-    after = Whole(
+    after = Digits(
         load_default=0, metadata={"minimum": 0, "description": "`next` of the answer before; 0 for all."}
     )
 

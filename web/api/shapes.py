@@ -20,16 +20,23 @@ MAX_LABELS = 1_000  # in one request
 
 
 class Whole(fields.Field[int]):
-    """A whole number: in JSON a number, in an address its digits."""
+    """A whole number in JSON."""
 
     default_error_messages = {"invalid": "Send a whole number."}
 
     def _deserialize(self, value: Any, *args: Any, **more: Any) -> int:
-        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
-            value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST_NUMBER:
             raise self.make_error("invalid")
         return value
+
+
+class Digits(Whole):
+    """A whole number in an address."""
+
+    def _deserialize(self, value: Any, *args: Any, **more: Any) -> int:
+        if not value.isascii() or not value.isdigit() or len(value) > 19:
+            raise self.make_error("invalid")
+        return super()._deserialize(int(value), *args, **more)
 
 
 class Truth(fields.Field[bool]):
@@ -54,19 +61,19 @@ class Number(fields.Field[float]):
         return value
 
 
-# How the OpenAPI names the kinds above: (type, format).
-OPENAPI_TYPES = {Whole: ("integer", None), Truth: ("boolean", None), Number: ("number", None)}
+# The kinds above, in the words of the OpenAPI.
+OPENAPI_TYPES = {Whole: "integer", Digits: "integer", Truth: "boolean", Number: "number"}
 
 
 class PageArguments(Schema):
     """Which page of a list."""
 
-    limit = Whole(
+    limit = Digits(
         load_default=DEFAULT_LIMIT,
         validate=validate.Range(1, MAX_LIMIT, error=f"Choose 1 to {MAX_LIMIT}."),
         metadata={"description": "How many at most."},
     )
-    cursor = Whole(load_default=None, metadata={"minimum": 0, "description": "`next` of the page before."})
+    cursor = Digits(load_default=None, metadata={"minimum": 0, "description": "`next` of the page before."})
 
 
 class Progress(Schema):

@@ -17,7 +17,7 @@ from models import SCOPES, Token, User, db, now
 from web import tokens
 from web.access import get_user, require_admin
 from web.api.frame import Noun, answer_nothing, needs
-from web.api.shapes import NAME_LENGTH, PageArguments, Whole, as_time, list_page, page_of
+from web.api.shapes import NAME_LENGTH, Digits, PageArguments, Whole, as_time, list_page, page_of
 from web.errors import Refused
 
 blueprint = Noun("tokens", "Personal tokens")
@@ -47,7 +47,7 @@ class NewTokenBody(TokenBody):
 class TokenListArguments(PageArguments):
     """Whose tokens."""
 
-    user = Whole(load_default=None, metadata=WHOSE)
+    user = Digits(load_default=None, metadata=WHOSE)
 
 
 class TokenArguments(Schema):

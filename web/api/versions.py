@@ -20,7 +20,7 @@ from web.access import get_dataset, get_user
 from web.answers import find_version
 from web.api.frame import Noun, answer_nothing, needs
 from web.api.runs import RunBody, started
-from web.api.shapes import PageArguments, Whole, as_time, check_fields, list_page, page_of
+from web.api.shapes import Digits, PageArguments, as_time, check_fields, list_page, page_of
 from web.errors import Refused
 from web.inputs import parse_json
 from web.limits import limits
@@ -59,8 +59,8 @@ class PackageArguments(Schema):
 class PairArguments(Schema):
     """Which two versions."""
 
-    a = Whole(required=True, metadata={"minimum": 0})
-    b = Whole(required=True, metadata={"minimum": 0})
+    a = Digits(required=True, metadata={"minimum": 0})
+    b = Digits(required=True, metadata={"minimum": 0})
 
 
 class ComparisonBody(Schema):
