@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from flask import Response, abort, jsonify, request
@@ -17,7 +18,8 @@ from sqlalchemy import update
 import config
 import server
 from jobs import leftovers
-from models import Dataset, IdempotencyKey, Token, db, now
+from models import Dataset, IdempotencyKey, Member, Token, db, now
+from tests.test_datasets_pages import add_items
 from web import tokens
 from web.api.frame import needs
 from web.limits import limits
@@ -219,6 +221,26 @@ def test_a_token_without_the_scope_gets_no_answer_of_another(client, keyed, alic
     client.post("/api/v1/write", json={}, headers=keyed())
     reader = {**token_of(alice, "read"), "Idempotency-Key": "first-try"}
     assert client.post("/api/v1/write", json={}, headers=reader).status_code == 403
+
+
+@pytest.mark.parametrize("is_one", [False, True], ids=["dataset", "item"])
+def test_who_was_removed_from_a_dataset_hears_no_more_of_what_they_did_there(
+    client, keyed, dataset, alice, bob, is_one
+):
+    (item,) = add_items(dataset, 1)
+    path = f"/api/v1/items/{item.id}" if is_one else "/api/v1/datasets/flowers/items/change"
+    sent = {"labels": ["rose"]} if is_one else {"how": "set", "labels": ["rose"], "where": {}}
+    send = partial(client.patch if is_one else client.post, path, json=sent, headers=keyed())
+    assert send().status_code == 200 and is_replayed(send())
+    db.session.add(Member(dataset=dataset, user=bob, role="owner"))
+    db.session.delete(db.session.get(Member, (dataset.id, alice.id)))
+    db.session.commit()
+    assert (send().status_code, is_replayed(send())) == (404, False)
+
+
+def test_who_has_deleted_a_dataset_is_told_so_again(client, keyed, dataset):
+    answers = [client.delete("/api/v1/datasets/flowers", headers=keyed()) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [204, 204]
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "schlüssel"])

@@ -1,9 +1,10 @@
 """`Idempotency-Key`: a write that is sent again with the same key is carried out once and answered as before.
 
-A key belongs to one user and one request (method, address, body). It is claimed in a transaction of its own
-before the view begins; the answer is kept with it afterwards. Where the process dies between the two, the
-claim lapses with its lease and the next who sends the key carries the request out: whoever was killed between
-the view's commit and the keeping of its answer (milliseconds) has it carried out twice.
+A key belongs to one user and one request (method, address, body); who has lost a dataset hears no more of
+what they did there. It is claimed in a transaction of its own before the view begins; the answer is kept with
+it afterwards. Where the process dies between the two, the claim lapses with its lease and the next who sends
+the key carries the request out: whoever was killed between the view's commit and the keeping of its answer
+(milliseconds) has it carried out twice.
 
 Not kept, so that the key may be tried again: answers of 500 and above, 429, and 401 and 403, which are about
 who asked. Kept without their body, so that it is not carried out again but not told either: answers over
@@ -25,8 +26,9 @@ from flask import Flask, Response, abort, current_app, g, request
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from models import IdempotencyKey, db, now
+from models import Change, Dataset, IdempotencyKey, Import, Item, Label, Run, db, now
 from web import tokens
+from web.access import get_user, has_role
 from web.errors import api_error
 
 HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
@@ -36,6 +38,8 @@ MAX_KEPT = 1 * MIB  # bytes of an answer's body
 KEPT_HEADERS = ("Content-Type", "Location")
 NOT_KEPT = (401, 403, 429)
 RETRY_SECONDS = 2
+# What addresses name without the dataset it is of.
+PARTS = {"item_id": Item, "label_id": Label, "import_id": Import, "run_id": Run, "change_id": Change}
 _KEY = re.compile(r"[!-~]{1,255}\Z")
 
 logger = logging.getLogger(__name__)
@@ -66,10 +70,10 @@ def _begin() -> Response | None:
     if not tokens.has_scope(g.token, _scope()):
         return None  # the view refuses it
     row, holder = _find_or_claim(g.user_id, key, fingerprint)
+    answer = None
     if row.holder == holder:
         g.idempotency_claim = Claim(row.id, holder)
-        answer = None
-    else:
+    elif _may_see_it():
         answer = _answer_again(row, fingerprint)
     db.session.commit()
     return answer
@@ -83,6 +87,20 @@ def _takes_key() -> bool:
         and g.get("token") is not None
         and _scope() not in ("", "predict")
     )
+
+
+def _may_see_it() -> bool:
+    """Whether the user may still see the dataset that this request is about; if not, the view says so.
+
+    What is gone meanwhile may have been deleted by the very request that is sent again.
+    """
+    where = request.view_args or {}
+    query = select(Dataset).filter_by(slug=where.get("slug"))
+    for name, part in PARTS.items():
+        if name in where:
+            query = select(Dataset).join(part, part.dataset_id == Dataset.id).where(part.id == where[name])
+    dataset = db.session.scalar(query)
+    return dataset is None or has_role(get_user(), dataset, "viewer")
 
 
 def _scope() -> str:
