@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import requests
 
 import config
 import server
@@ -301,6 +302,16 @@ def test_a_server_answers_offers_its_set_up_and_ends_with_all_its_processes(tmp_
         assert len(pids) >= 3  # the supervisor, the web side, the worker
     assert group_of(tmp_path / "instance") == []
     assert "Traceback" not in log.read_text()
+
+
+def test_headers_of_a_client_do_not_say_where_the_application_lies_or_how_they_came(tmp_path):
+    lies = {"SCRIPT_NAME": "/x", "X-Forwarded-Proto": "https"}
+    with running(tmp_path / "instance", tmp_path / "log.txt", "--no-worker") as house:
+        assert requests.get(f"{house.address}/x/livez", headers=lies, timeout=10).status_code == 404
+        found = requests.get(
+            f"{house.address}/.well-known/oauth-authorization-server", headers=lies, timeout=10
+        )
+    assert found.json()["issuer"] == house.address
 
 
 def test_nothing_outlives_a_supervisor_that_was_killed(tmp_path):

@@ -108,6 +108,7 @@ def serve(app: Flask, listener: socket.socket, processes: int, threads: int) -> 
         "workers": processes,
         "threads": threads,
         "worker_class": Worker,
+        "forwarded_allow_ips": "",  # what proxies say is the setting `proxies`'s; SCRIPT_NAME is nobody's
         "preload_app": True,
         "timeout": REQUEST_SECONDS,
         "graceful_timeout": ENDING_SECONDS,
