@@ -9,10 +9,12 @@ import pytest
 from flask import abort
 
 from models import db
+from tests.oauth_flow import ask, make_client
 from web import counters, tokens
 from web.access import public
 from web.counters import SharedMemory
 from web.limits import limits
+from web.rates import network_of
 
 MINUTE = 60
 
@@ -76,6 +78,32 @@ def test_every_token_is_counted_for_itself(client, alice):
     answers = [client.get("/api/counted", headers=one) for one in (first, second)]
     assert [remaining(answer) for answer in answers] == [598, 599]
     assert answers[0].headers["X-RateLimit-Limit"] == "600"
+
+
+def test_a_program_gets_no_more_by_fetching_new_access_tokens(client, alice):
+    make_client(alice, grants=["client_credentials"])
+    given = [ask(client, grant_type="client_credentials").json["access_token"] for _ in range(2)]
+    personal = bearer(alice)
+    answers = [
+        client.get("/api/counted", headers=one)
+        for one in (*({"Authorization": f"Bearer {text}"} for text in given), personal)
+    ]
+    assert [remaining(answer) for answer in answers] == [599, 598, 599]
+
+
+@pytest.mark.parametrize(
+    ("address", "counted_as"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::7", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_of_an_ipv6_address_the_network_is_counted(address, counted_as):
+    assert network_of(address) == counted_as
 
 
 def test_a_token_is_counted_apart_from_the_address_it_comes_from(client, alice):

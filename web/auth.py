@@ -19,6 +19,7 @@ from models import FailedLogin, Token, User, db, now
 from web import tokens
 from web.access import is_api_request
 from web.errors import api_error
+from web.rates import network_of
 from web.transactions import start_reading
 
 # OWASP's Argon2id of 19 MiB, two passes, one lane.
@@ -140,7 +141,7 @@ def try_login(name: str, password: str) -> User | None:
     Raises:
         TooManyLogins: too many failed within the last minute.
     """
-    attempt_id = begin_attempt(name, request.remote_addr or "")
+    attempt_id = begin_attempt(name, network_of(request.remote_addr or ""))
     db.session.commit()
     start_reading()
     user = find_user(name)

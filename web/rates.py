@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from ipaddress import IPv6Address, IPv6Network
 
 from flask import Flask, Response, current_app, g, request
 from flask_limiter import Limiter
@@ -31,12 +32,24 @@ def _rate() -> str:
 
 
 def _who() -> str:
-    """Name who is counted, for each kind of request: the token, the signed-in user, else the address."""
+    """Name who is counted, for each kind of request: the token, the signed-in user, else the address.
+
+    The access tokens that a program has of one user are counted as one: it fetches new ones as it likes.
+    """
     token, user = g.get("token"), get_user()
-    name = f"user {user.id}" if user else request.remote_addr
+    name = f"user {user.id}" if user else network_of(request.remote_addr or "")
     if token is not None:
-        name = f"{type(token).__name__} {token.id}"
+        name = f"client {token.client_id} of {token.user_id}" if token.client_id else f"token {token.id}"
     return f"{limits_of_request().rate}:{name}"
+
+
+def network_of(address: str) -> str:
+    """Return what an address is counted as: of IPv6 the first 64 bits, since the rest is theirs to choose."""
+    try:
+        found = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(found.ipv4_mapped or IPv6Network((found.packed[:8] + bytes(8), 64)))
 
 
 def _say_rate(response: Response) -> Response:
