@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import sqlite3
+from contextlib import closing
 
 import pytest
 from flask import jsonify, request
@@ -57,6 +59,44 @@ def bearer(alice):
     _, token = tokens.make_token(alice, "camera", ["predict"])
     db.session.commit()
     return {"Authorization": f"Bearer {token}"}
+
+
+class SlowBody(io.BytesIO):
+    """A body; while it arrives, somebody else writes to the database."""
+
+    def __init__(self, content: bytes, path, statement: str):
+        super().__init__(content)
+        self.path, self.statement = path, statement
+
+    def readinto(self, buffer) -> int:
+        """Give some of it."""
+        with closing(sqlite3.connect(self.path, timeout=1)) as other, other:
+            other.execute(self.statement)
+        return super().readinto(buffer)
+
+
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "k"}], ids=["", "with a key"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE tokens SET revoked_at = '2020-01-01 00:00:00'",
+        "UPDATE tokens SET expires_at = '2020-01-01 00:00:00'",
+        "UPDATE users SET is_enabled = 0",
+        "DELETE FROM tokens",
+    ],
+)
+@pytest.mark.parametrize("path", ["", "/flowers/predict"])
+def test_a_token_that_ends_while_the_body_arrives_is_worth_nothing(
+    client, alice, dataset, settings, path, statement, key
+):
+    _, token = tokens.make_token(alice, "script", ["write", "predict"])
+    db.session.commit()
+    body = b'{"name": "Late"}'
+    late = SlowBody(body, settings.instance / "pigeonhole.db", statement)
+    sent = {"input_stream": late, "content_length": len(body), **JSON}
+    bearer = {"Authorization": f"Bearer {token}"}
+    answer = client.post(f"/api/v1/datasets{path}", headers={**bearer, **key}, **sent)
+    assert (answer.status_code, answer.json["error"]["code"]) == (401, "unauthorized")
 
 
 # JSON

@@ -10,6 +10,7 @@ from flask_login import current_user
 from sqlalchemy import and_, bindparam, select
 
 from models import ROLES, Client, Dataset, Member, User, db
+from web import tokens
 
 View = TypeVar("View", bound=Callable)
 
@@ -45,7 +46,7 @@ def get_user() -> User | None:
     """Return the user who asks: by token under /api/, else by session; None for a stranger or a program."""
     if is_api_request():
         token = g.get("token")
-        return token.user if token else None
+        return token.user if token and tokens.is_living(token) else None
     if is_oauth_request():
         return None
     return current_user._get_current_object() if current_user.is_authenticated else None

@@ -217,7 +217,7 @@ def note_token_use() -> None:
 def authenticate_token(scope: str) -> Token | Any:
     """Return the request's token if it may do `scope`, else the JSON error (401 or 403) to answer with."""
     token = g.get("token")
-    if token is None:
+    if token is None or not tokens.is_living(token):
         answer = api_error(401, "unauthorized", _why_unauthorized())
         answer.headers["WWW-Authenticate"] = _challenge("invalid_token" if _has_sent_token() else "")
         return answer

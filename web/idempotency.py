@@ -67,7 +67,7 @@ def _begin() -> Response | None:
     if not _KEY.match(key):
         abort(400, f"{HEADER} must be 1 to 255 printable ASCII characters without spaces.")
     fingerprint = fingerprint_of_request()  # may take a second, so before the database is locked
-    if not tokens.has_scope(g.token, _scope()):
+    if not tokens.is_living(g.token) or not tokens.has_scope(g.token, _scope()):
         return None  # the view refuses it
     row, holder = _find_or_claim(g.user_id, key, fingerprint)
     answer = None

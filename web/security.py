@@ -58,9 +58,10 @@ def register(app: Flask) -> None:
     rates.register(app)
     app.before_request(refuse_strangers)
     app.before_request(note_token_use)
-    app.before_request(_end_reading_before_a_write)
+    app.before_request(_end_reading_before_a_body)
     csrf.init_app(app)
     app.before_request(_receive_body)
+    app.before_request(_read_on_after_a_body)
     idempotency.register(app)
     app.after_request(_add_headers)
 
@@ -97,13 +98,16 @@ def _open_request() -> None:
         start_reading()
 
 
-def _end_reading_before_a_write() -> None:
-    """Hold no lock while a slow body arrives: the view begins a transaction of its own, which may write.
-
-    A view that is declared as reading keeps the one it has, which locks nobody out.
-    """
-    if request.method in WRITES and not limits_of_request().is_reading:
+def _end_reading_before_a_body() -> None:
+    """Hold no lock while a slow body arrives: the view begins a transaction of its own, which may write."""
+    if request.method in WRITES:
         db.session.rollback()
+
+
+def _read_on_after_a_body() -> None:
+    """Let a view that is declared as reading begin with what is true now, locking nobody out."""
+    if request.method in WRITES and limits_of_request().is_reading:
+        start_reading()
 
 
 def _receive_body() -> None:

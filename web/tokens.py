@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import joinedload
+from sqlalchemy.orm.exc import ObjectDeletedError
 
 from models import SCOPES, Client, Token, User, db, now
 
@@ -62,11 +63,22 @@ def find_token(text: str) -> Token | None:
     if not is_well_formed(text):
         return None
     token = db.session.scalar(_BY_HASH, {"token_hash": digest(text)})
-    if token is None or token.revoked_at or not token.user.is_enabled:
-        return None
-    if token.client and not token.client.user.is_enabled:
-        return None
-    return None if token.expires_at and token.expires_at <= now() else token
+    return token if token is not None and is_living(token) else None
+
+
+def is_living(token: Token) -> bool:
+    """Whether a token that was found is still worth something: its row may have changed, or gone, since.
+
+    A request whose body arrives slowly, or that works long, may outlive the token it was sent with.
+    """
+    try:
+        if token.revoked_at or not token.user.is_enabled:
+            return False
+        if token.client and not token.client.user.is_enabled:
+            return False
+        return token.expires_at is None or token.expires_at > now()
+    except ObjectDeletedError:
+        return False
 
 
 def has_scope(token: Token, scope: str) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy import Select, func, select
 
 from models import Dataset, Token, User, db
 from utils import ImageRefused
+from web import tokens
 from web.access import View, get_dataset, get_user
 from web.auth import authenticate_token
 from web.errors import Refused
@@ -39,7 +40,8 @@ def needs(*scopes: str) -> Callable[[View], View]:
 def refuse(*scopes: str) -> Response | None:
     """Return the error of a request whose token has none of these scopes, None where it has one."""
     token = g.get("token")
-    scope = next((one for one in scopes if token and one in token.scopes), scopes[0])
+    given = token.scopes if token and tokens.is_living(token) else []
+    scope = next((one for one in scopes if one in given), scopes[0])
     answer = authenticate_token(scope)
     return None if isinstance(answer, Token) else answer
 
