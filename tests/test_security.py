@@ -61,6 +61,14 @@ def bearer(alice):
     return {"Authorization": f"Bearer {token}"}
 
 
+def test_a_body_that_does_not_tell_its_length_is_refused_where_it_is_too_long_and_not_cut(client, bearer):
+    body = b'{"note": ""}' + b" " * 1_100_000
+    chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""}
+    sent = {"headers": bearer, "environ_overrides": chunked, **JSON}
+    assert client.post("/api/call", input_stream=io.BytesIO(body), **sent).status_code == 413
+    assert client.post("/api/call", input_stream=io.BytesIO(body[:1_000_000]), **sent).status_code == 200
+
+
 class SlowBody(io.BytesIO):
     """A body; while it arrives, somebody else writes to the database."""
 

@@ -121,6 +121,7 @@ def _receive_body() -> None:
         abort(400, "The form holds a NUL character.")
     if not request.files and not request.form:
         request.get_data(cache=True)
+        request.stream.read()  # 413 where a body that does not tell its length was cut off at the bound
 
 
 def _is_refused_anyway() -> bool:
