@@ -31,7 +31,7 @@ def needs(*scopes: str) -> Callable[[View], View]:
         def guarded(*args: Any, **where: Any) -> Any:
             return refuse(*scopes) or view(*args, **where)
 
-        guarded.scope = scopes[0]
+        guarded.scope, guarded.wants_token = scopes[0], True
         return guarded
 
     return decorate
