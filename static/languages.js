@@ -18,20 +18,20 @@ function remember(language) {
 }
 
 function show(language) {
-  for (const samples of document.querySelectorAll("[data-samples]")) {
-    const figures = [...samples.querySelectorAll("[data-sample]")];
-    const chosen = figures.find((figure) => figure.dataset.sample === language) ?? figures[0];
+  for (const snippets of document.querySelectorAll("[data-snippets]")) {
+    const figures = [...snippets.querySelectorAll("[data-snippet]")];
+    const chosen = figures.find((figure) => figure.dataset.snippet === language) ?? figures[0];
     figures.forEach((figure) => (figure.hidden = figure !== chosen));
-    for (const button of samples.querySelectorAll("[data-language]")) {
-      button.setAttribute("aria-pressed", button.dataset.language === chosen.dataset.sample);
+    for (const button of snippets.querySelectorAll("[data-language]")) {
+      button.setAttribute("aria-pressed", button.dataset.language === chosen.dataset.snippet);
     }
-    samples.classList.add("is-switched");
-    samples.querySelector("[data-language-choice]").hidden = false;
+    snippets.classList.add("is-switched");
+    snippets.querySelector("[data-language-choice]").hidden = false;
   }
 }
 
 export function watchLanguages() {
-  if (!document.querySelector("[data-samples]")) return;
+  if (!document.querySelector("[data-snippets]")) return;
   show(remembered());
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-language]");
