@@ -88,6 +88,7 @@ def _tell_what_exists(path: Path, document: dict) -> None:
     """Write Schemathesis's settings: with names that exist its calls get further than 404.
 
     What they name is not to be deleted by one of them; its stateful tests delete what they made themselves.
+    In a form everything is text, so that no wrong type could be told from a right one.
     """
     ids = ("number", "run_id", "item_id", "label_id", "user_id")
     known = {"slug": "flowers", "prediction_id": "pr_known", **dict.fromkeys(ids, 1)}
@@ -97,7 +98,12 @@ def _tell_what_exists(path: Path, document: dict) -> None:
         for route, methods in document["paths"].items()
         if "delete" in methods and (last := route.rpartition("{")[2].rstrip("}")) in known
     ]
-    path.write_text("\n".join(["[parameters]", *lines, "", *spared]))
+    forms = [
+        f'[[operations]]\ninclude-name = "POST {route}"\nchecks.negative_data_rejection.enabled = false\n'
+        for route, methods in document["paths"].items()
+        if "multipart/form-data" in methods.get("post", {}).get("requestBody", {}).get("content", {})
+    ]
+    path.write_text("\n".join(["[parameters]", *lines, "", *spared, *forms]))
 
 
 def test_no_call_breaks_the_server_or_leaves_the_schema(furnished, tmp_path):
