@@ -70,8 +70,11 @@ def kinds(tmp_path):
 
 
 @pytest.fixture(params=["a head", "a whole network", "several labels"])
-def trained(request, trained, tmp_path):
-    """Every kind of version: what answers, and how many labels an image may have."""
+def packed(request, trained, tmp_path):
+    """Every kind of version: what answers, and how many labels an image may have.
+
+    Of another name than the version it is made from: pytest would train that anew for every parameter.
+    """
     if request.param == "a head":
         return trained
     make = trained.as_network if request.param == "a whole network" else trained.as_tags
@@ -79,9 +82,9 @@ def trained(request, trained, tmp_path):
 
 
 @pytest.fixture
-def by_package(trained, kinds):
+def by_package(packed, kinds):
     """What the whole network in the package says, with nothing else beside it."""
-    network = NetworkClassifier(trained.package)
+    network = NetworkClassifier(packed.package)
     answers = {}
     for path, content in kinds.items():
         found = network.probabilities(center_crop(open_image(content), network.spec["input_size"]))
@@ -106,10 +109,8 @@ def ask(*arguments) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_the_page_says_what_the_package_says(
-    app, client, sign_in, alice, dataset, trained, kinds, by_package
-):
-    trained.install(app, dataset)
+def test_the_page_says_what_the_package_says(app, client, sign_in, alice, dataset, packed, kinds, by_package):
+    packed.install(app, dataset)
     browser, answers = sign_in(client, alice), {}
     for path, content in kinds.items():
         sent = browser.post("/datasets/flowers/predict", data={"image": (io.BytesIO(content), path.name)})
@@ -117,8 +118,8 @@ def test_the_page_says_what_the_package_says(
     assert_same(answers, by_package)
 
 
-def test_the_api_says_what_the_package_says(app, client, alice, dataset, trained, kinds, by_package):
-    trained.install(app, dataset)
+def test_the_api_says_what_the_package_says(app, client, alice, dataset, packed, kinds, by_package):
+    packed.install(app, dataset)
     _, text = tokens.make_token(alice, "test", ["predict"])
     db.session.commit()
     body = {"images": [base64.b64encode(content).decode() for content in kinds.values()]}
@@ -128,20 +129,20 @@ def test_the_api_says_what_the_package_says(app, client, alice, dataset, trained
     assert_same(dict(zip(kinds, shares, strict=True)), by_package)
 
 
-def test_keras_says_what_the_package_says(trained, kinds, by_package):
-    said = ask("-c", BY_KERAS, trained.package, *kinds)
+def test_keras_says_what_the_package_says(packed, kinds, by_package):
+    said = ask("-c", BY_KERAS, packed.package, *kinds)
     assert_same({path: said[str(path)] for path in kinds}, by_package)
 
 
-def test_the_command_line_says_what_the_package_says(trained, kinds, by_package):
-    said = ask("server.py", "predict", "--package", trained.package, "--json", *kinds)["predictions"]
+def test_the_command_line_says_what_the_package_says(packed, kinds, by_package):
+    said = ask("server.py", "predict", "--package", packed.package, "--json", *kinds)["predictions"]
     assert_same({path: as_shares(one) for path, one in zip(kinds, said, strict=True)}, by_package)
 
 
 def test_a_table_filled_by_the_command_line_says_what_the_package_says(
-    app, dataset, trained, kinds, by_package, tmp_path
+    app, dataset, packed, kinds, by_package, tmp_path
 ):
-    answerer = batches.by_version(trained.install(app, dataset))
+    answerer = batches.by_version(packed.install(app, dataset))
     images = [batches.ImageFile(path.name, path.read_bytes) for path in kinds]
     telling.fill(tmp_path / "out.csv", False, answerer, images, None)
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
@@ -150,8 +151,8 @@ def test_a_table_filled_by_the_command_line_says_what_the_package_says(
     assert_same(shares, by_package)
 
 
-def test_a_batch_says_what_the_package_says(app, alice, dataset, trained, kinds, by_package):
-    version = trained.install(app, dataset)
+def test_a_batch_says_what_the_package_says(app, alice, dataset, packed, kinds, by_package):
+    version = packed.install(app, dataset)
     path = app.config["PIGEONHOLE"].folder("uploads") / "kinds.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for kind, content in kinds.items():
@@ -165,9 +166,9 @@ def test_a_batch_says_what_the_package_says(app, alice, dataset, trained, kinds,
 
 
 def test_the_door_for_fastimageclassification_says_what_the_package_says(
-    app, client, dataset, trained, kinds, by_package
+    app, client, dataset, packed, kinds, by_package
 ):
-    trained.install(app, dataset)
+    packed.install(app, dataset)
     dataset.is_public = True
     app.config["PIGEONHOLE"].values["SCOREFILE_DATASET"] = dataset.slug
     for path, content in kinds.items():
