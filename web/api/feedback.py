@@ -15,13 +15,12 @@ from web.access import get_dataset, get_user
 from web.answers import get_prediction_of
 from web.api.frame import Noun, needs
 from web.api.predict import AnswerBody
-from web.api.shapes import NAME_LENGTH, Digits, PageArguments, Truth, as_time, list_page, page_of
+from web.api.shapes import MAX_LABELS, NAME_LENGTH, Digits, PageArguments, Truth, as_time, list_page, page_of
 from web.errors import Refused
 from web.limits import limits
 
 blueprint = Noun("feedback", "Predictions that were made, and whether they were right")
 
-MOST_LABELS = 1_000
 WORDS = ("right", "wrong", "none")
 
 
@@ -31,7 +30,7 @@ class FeedbackArguments(Schema):
     correct = Truth(required=True)
     labels = fields.List(
         fields.Str(validate=validate.Length(1, NAME_LENGTH)),
-        validate=validate.Length(max=MOST_LABELS),
+        validate=validate.Length(max=MAX_LABELS),
         metadata={"description": "What it is, where it was wrong. Labels of the dataset."},
     )
 

@@ -14,6 +14,7 @@ from web.access import get_dataset, get_user
 from web.api.frame import Noun, answer_nothing, needs
 from web.api.shapes import PageArguments, Truth, as_time, list_page, page_of
 from web.errors import Refused
+from web.webhooks import find_delivery, find_webhook
 
 blueprint = Noun("webhooks", "Addresses that are called when a run or an import has ended; for owners only")
 
@@ -110,7 +111,7 @@ def add(wanted: dict, slug: str) -> tuple[dict, int, dict]:
 @blueprint.response(200, WebhookBody)
 def show(slug: str, webhook_id: int) -> dict:
     """Give one webhook."""
-    return as_json(_find(slug, webhook_id))
+    return as_json(find_webhook(slug, webhook_id))
 
 
 @blueprint.patch(HERE)
@@ -119,7 +120,7 @@ def show(slug: str, webhook_id: int) -> dict:
 @blueprint.response(200, WebhookBody)
 def change(wanted: dict, slug: str, webhook_id: int) -> dict:
     """Change what it is told of, or switch it off or on."""
-    webhook = _find(slug, webhook_id)
+    webhook = find_webhook(slug, webhook_id)
     try:
         if "events" in wanted:
             webhooks.choose_events(webhook, wanted["events"])
@@ -138,7 +139,7 @@ def change(wanted: dict, slug: str, webhook_id: int) -> dict:
 @blueprint.response(204)
 def delete(slug: str, webhook_id: int) -> Response:
     """Delete a webhook with its secret and its log."""
-    db.session.delete(_find(slug, webhook_id))
+    db.session.delete(find_webhook(slug, webhook_id))
     db.session.commit()
     return answer_nothing()
 
@@ -148,7 +149,7 @@ def delete(slug: str, webhook_id: int) -> Response:
 @blueprint.response(200, WebhookWithSecret)
 def renew_secret(slug: str, webhook_id: int) -> tuple[dict, int, dict]:
     """Make a new secret; for a day the old one signs too."""
-    webhook = _find(slug, webhook_id)
+    webhook = find_webhook(slug, webhook_id)
     webhooks.renew_secret(webhook)
     db.session.commit()
     return with_secret(webhook), 200, UNSTORED
@@ -159,7 +160,7 @@ def renew_secret(slug: str, webhook_id: int) -> tuple[dict, int, dict]:
 @blueprint.response(202, DeliveryBody)
 def send_test(slug: str, webhook_id: int) -> dict:
     """Send an event `test`, once."""
-    webhook = _find(slug, webhook_id)
+    webhook = find_webhook(slug, webhook_id)
     try:
         delivery = webhooks.send_test(webhook)
     except webhooks.WebhookRefused as refused:
@@ -174,7 +175,7 @@ def send_test(slug: str, webhook_id: int) -> dict:
 @blueprint.response(200, page_of(DeliveryBody))
 def list_deliveries(page: dict, slug: str, webhook_id: int) -> dict:
     """List what was sent or is to be sent, newest first."""
-    query = select(WebhookDelivery).filter_by(webhook_id=_find(slug, webhook_id).id)
+    query = select(WebhookDelivery).filter_by(webhook_id=find_webhook(slug, webhook_id).id)
     return list_page(query, WebhookDelivery.id, delivery_as_json, page)
 
 
@@ -183,25 +184,13 @@ def list_deliveries(page: dict, slug: str, webhook_id: int) -> dict:
 @blueprint.response(202, DeliveryBody)
 def send_again(slug: str, webhook_id: int, delivery_id: int) -> dict:
     """Send once more, under the same id, what was delivered or given up."""
-    webhook = _find(slug, webhook_id)
-    delivery = db.session.get(WebhookDelivery, delivery_id)
-    if delivery is None or delivery.webhook_id != webhook.id:
-        abort(404)
+    delivery = find_delivery(find_webhook(slug, webhook_id), delivery_id)
     try:
         webhooks.send_again(delivery)
     except webhooks.WebhookRefused as refused:
         abort(409, str(refused))
     db.session.commit()
     return delivery_as_json(delivery)
-
-
-def _find(slug: str, webhook_id: int) -> Webhook:
-    """The webhook, of a dataset that the user owns."""
-    dataset = get_dataset(slug, "owner")
-    webhook = db.session.get(Webhook, webhook_id)
-    if webhook is None or webhook.dataset_id != dataset.id:
-        abort(404)
-    return webhook
 
 
 def as_json(webhook: Webhook) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from typing import TypeVar
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import grants
@@ -17,11 +18,12 @@ from authlib.oauth2.rfc6749.errors import (
 from authlib.oauth2.rfc6749.requests import OAuth2Request
 from flask import current_app
 
-from models import AuthorizationCode, Client, RefreshToken, User, now
+from models import AuthorizationCode, Client, Consent, RefreshToken, User, now
 from web import auth
 from web.oauth import clients, issuing, scopes
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 in base64url
+Secret = TypeVar("Secret", AuthorizationCode, RefreshToken)
 SPENT = "It is unknown, used, past its time, or another client's."
 
 
@@ -86,12 +88,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
     def query_authorization_code(self, code: str, client: Client) -> AuthorizationCode | None:
         """Return the code if the client can still use it; one used before ends all that it gave."""
         found = issuing.find_code(code)
-        if found is None or found.consent.client_id != client.id:
-            return None
-        if found.used_at:
-            issuing.revoke(found.consent_id)
-            return None
-        return found if found.expires_at > now() else None
+        return _usable(found) if found and found.consent.client_id == client.id else None
 
     def validate_token_request(self) -> None:
         """Check the request, PKCE's verifier among it, and use up the code.
@@ -100,11 +97,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
             OAuth2Error: it is refused.
         """
         super().validate_token_request()
-        code = self.request.authorization_code
-        if not issuing.use_up(code):
-            issuing.revoke(code.consent_id)
-            raise InvalidGrantError(SPENT)
-        self.request.consent = code.consent
+        self.request.consent = _use_up(self.request.authorization_code)
 
     def authenticate_user(self, authorization_code: AuthorizationCode) -> User | None:
         """Return whose code it is, unless they are disabled."""
@@ -188,12 +181,7 @@ class RefreshGrant(grants.RefreshTokenGrant):
     def authenticate_refresh_token(self, refresh_token: str) -> RefreshToken | None:
         """Return the token if the client can still use it; one used before ends all of its consent."""
         found = issuing.find_refresh_token(refresh_token)
-        if found is None or not found.check_client(self.request.client):
-            return None
-        if found.used_at:
-            issuing.revoke(found.consent_id)
-            return None
-        return found if found.expires_at > now() else None
+        return _usable(found) if found and found.check_client(self.request.client) else None
 
     def validate_token_request(self) -> None:
         """Check the request and use up the refresh token.
@@ -202,11 +190,7 @@ class RefreshGrant(grants.RefreshTokenGrant):
             OAuth2Error: it is refused.
         """
         super().validate_token_request()
-        token = self.request.refresh_token
-        if not issuing.use_up(token):
-            issuing.revoke(token.consent_id)
-            raise InvalidGrantError(SPENT)
-        self.request.consent = token.consent
+        self.request.consent = _use_up(self.request.refresh_token)
 
     def authenticate_user(self, refresh_token: RefreshToken) -> User:
         """Return whose token it is, unless they are disabled."""
@@ -222,3 +206,23 @@ class RefreshGrant(grants.RefreshTokenGrant):
 def enabled(user: User) -> User | None:
     """Return the user, unless they are disabled."""
     return user if user.is_enabled else None
+
+
+def _usable(secret: Secret) -> Secret | None:
+    """Return a code or refresh token that still works; one used before ends all that its consent gave."""
+    if secret.used_at:
+        issuing.revoke(secret.consent_id)
+        return None
+    return secret if secret.expires_at > now() else None
+
+
+def _use_up(secret: AuthorizationCode | RefreshToken) -> Consent:
+    """Use up what works once, and return its consent, which ends where somebody else was faster.
+
+    Raises:
+        InvalidGrantError: somebody was.
+    """
+    if not issuing.use_up(secret):
+        issuing.revoke(secret.consent_id)
+        raise InvalidGrantError(SPENT)
+    return secret.consent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from jobs import addresses, webhooks
@@ -13,6 +13,7 @@ from web.access import get_dataset, get_user
 from web.forms import EVENT_WORDS, WebhookForm
 from web.inputs import read_number
 from web.limits import limits
+from web.webhooks import find_delivery, find_webhook
 from web.work import as_duration
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/datasets/<slug>/webhooks")
@@ -88,7 +89,7 @@ def add(slug: str) -> str | tuple[str, int]:
 @blueprint.get("/<int:webhook_id>")
 def show(slug: str, webhook_id: int) -> str:
     """Show a webhook and its log."""
-    return _page(_find(slug, webhook_id))
+    return _page(find_webhook(slug, webhook_id))
 
 
 def _page(webhook: Webhook, form: WebhookForm | None = None, secret: str | None = None) -> str:
@@ -110,7 +111,7 @@ def _page(webhook: Webhook, form: WebhookForm | None = None, secret: str | None 
 @blueprint.post("/<int:webhook_id>/events")
 def choose_events(slug: str, webhook_id: int) -> Response | tuple[str, int]:
     """Change what it is told of."""
-    webhook = _find(slug, webhook_id)
+    webhook = find_webhook(slug, webhook_id)
     try:
         webhooks.choose_events(webhook, request.form.getlist("events"))
     except webhooks.WebhookRefused as refused:
@@ -123,7 +124,7 @@ def choose_events(slug: str, webhook_id: int) -> Response | tuple[str, int]:
 @blueprint.post("/<int:webhook_id>/on")
 def switch_on(slug: str, webhook_id: int) -> Response:
     """Tell it of what happens from now on."""
-    webhook = _find(slug, webhook_id)
+    webhook = find_webhook(slug, webhook_id)
     webhooks.switch_on(webhook, get_user())
     return _saved(webhook, "It is on: it is told of what happens from now on.")
 
@@ -131,7 +132,7 @@ def switch_on(slug: str, webhook_id: int) -> Response:
 @blueprint.post("/<int:webhook_id>/off")
 def switch_off(slug: str, webhook_id: int) -> Response:
     """Tell it nothing more."""
-    webhook = _find(slug, webhook_id)
+    webhook = find_webhook(slug, webhook_id)
     webhooks.switch_off(webhook)
     return _saved(webhook, "It is off: nothing more is sent to it until you switch it on.")
 
@@ -139,7 +140,7 @@ def switch_off(slug: str, webhook_id: int) -> Response:
 @blueprint.post("/<int:webhook_id>/secret")
 def renew_secret(slug: str, webhook_id: int) -> str:
     """Give it a new secret and show that, this once."""
-    webhook = _find(slug, webhook_id)
+    webhook = find_webhook(slug, webhook_id)
     webhooks.renew_secret(webhook)
     db.session.commit()
     return _page(webhook, secret=webhook.secret)
@@ -149,7 +150,7 @@ def renew_secret(slug: str, webhook_id: int) -> str:
 @limits(rate="upload")
 def send_test(slug: str, webhook_id: int) -> Response:
     """Send it an event that means nothing."""
-    webhook = _find(slug, webhook_id)
+    webhook = find_webhook(slug, webhook_id)
     try:
         webhooks.send_test(webhook)
     except webhooks.WebhookRefused as refused:
@@ -161,10 +162,8 @@ def send_test(slug: str, webhook_id: int) -> Response:
 @limits(rate="upload")
 def send_again(slug: str, webhook_id: int, delivery_id: int) -> Response:
     """Send once more what was delivered or given up."""
-    webhook = _find(slug, webhook_id)
-    delivery = db.session.get(WebhookDelivery, delivery_id)
-    if delivery is None or delivery.webhook_id != webhook.id:
-        abort(404)
+    webhook = find_webhook(slug, webhook_id)
+    delivery = find_delivery(webhook, delivery_id)
     try:
         webhooks.send_again(delivery)
     except webhooks.WebhookRefused as refused:
@@ -175,7 +174,7 @@ def send_again(slug: str, webhook_id: int, delivery_id: int) -> Response:
 @blueprint.post("/<int:webhook_id>/delete")
 def delete(slug: str, webhook_id: int) -> Response:
     """Delete the webhook and its log, once its host has been typed."""
-    webhook = _find(slug, webhook_id)
+    webhook = find_webhook(slug, webhook_id)
     place = addresses.parse(webhook.address).place
     if request.form.get("confirm", "").strip().lower() != place:
         flash(f"Nothing was deleted: type “{place}” to confirm.", "danger")
@@ -184,15 +183,6 @@ def delete(slug: str, webhook_id: int) -> Response:
     db.session.commit()
     flash(f"The webhook to {place} is deleted.", "success")
     return redirect(url_for("webhooks.index", slug=slug), 303)
-
-
-def _find(slug: str, webhook_id: int) -> Webhook:
-    """The webhook, of a dataset that the user owns."""
-    dataset = get_dataset(slug, "owner")
-    webhook = db.session.get(Webhook, webhook_id)
-    if webhook is None or webhook.dataset_id != dataset.id:
-        abort(404)
-    return webhook
 
 
 def _saved(webhook: Webhook, words: str) -> Response:
