@@ -31,25 +31,13 @@ from models import (
 )
 from serving import results
 from tests.photos import COLOURS, photo
-from tests.teaching import finish, start, teach
+from tests.teaching import ANSWER, finish, start, teach
 from web import invitations, tokens
 
 ROLES = {"viewer": "viewer", "editor": "editor", "owner": "owner"}
 PEOPLE = ("stranger", "viewer", "editor", "owner", "administrator")
 CHANGES = ("POST", "PUT", "PATCH", "DELETE")
 RATES = ("REQUEST_RATE", "UPLOAD_RATE", "PREDICT_RATE_ANONYMOUS", "PREDICT_RATE_TOKEN", "LOGIN_RATE")
-ANSWER = {
-    "prediction": "pr_1",
-    "dataset": "flowers",
-    "version": 1,
-    "label": "blue",
-    "labels": ["blue"],
-    "rejected": False,
-    "reason": None,
-    "probabilities": [{"label": "blue", "probability": 0.9}, {"label": "red", "probability": 0.1}],
-    "image": {"url": "/images/sent.jpg", "width": 32, "height": 32},
-    "milliseconds": {"decode": 1.0, "network": 1.0, "total": 2.0},
-}
 
 
 @dataclass

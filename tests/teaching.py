@@ -13,6 +13,20 @@ from learning.package import FORMAT, FORMAT_VERSION, write_spec
 from models import Dataset, Run, Version, db, now
 from tests.photos import COLOURS, photo
 
+# What a version says of an image, as a prediction keeps it.
+ANSWER = {
+    "prediction": "pr_1",
+    "dataset": "flowers",
+    "version": 1,
+    "label": "blue",
+    "labels": ["blue"],
+    "rejected": False,
+    "reason": None,
+    "probabilities": [{"label": "blue", "probability": 0.9}, {"label": "red", "probability": 0.1}],
+    "image": {"url": "/images/sent.jpg", "width": 32, "height": 32},
+    "milliseconds": {"decode": 1.0, "network": 1.0, "total": 2.0},
+}
+
 
 def teach(dataset: Dataset, count: int = 6) -> None:
     """Give the dataset `count` photos of each colour."""

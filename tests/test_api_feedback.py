@@ -5,22 +5,10 @@ from __future__ import annotations
 import pytest
 
 from models import Feedback, Label, Member, Prediction, db
-from tests.teaching import finish, start, teach
+from tests.teaching import ANSWER, finish, start, teach
 from web import tokens
 
 ADDRESS = "/api/v1/predictions/pr_1"
-ANSWER = {
-    "prediction": "pr_1",
-    "dataset": "flowers",
-    "version": 1,
-    "label": "blue",
-    "labels": ["blue"],
-    "rejected": False,
-    "reason": None,
-    "probabilities": [{"label": "blue", "probability": 0.9}, {"label": "red", "probability": 0.1}],
-    "image": {"url": "/images/a.jpg", "width": 3, "height": 2},
-    "milliseconds": {"decode": 1.0, "network": 1.0, "total": 2.0},
-}
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import io
 import pytest
 
 from models import Member, Prediction, db
+from tests.asking import make_bearer
 from tests.trained import COLOURS, as_bytes, make_photo
-from web import tokens
 
 pytestmark = pytest.mark.trainer
 ADDRESS = "/api/v1/datasets/flowers/predict"
@@ -21,12 +21,6 @@ BLUE = as_bytes(make_photo(COLOURS["blue"], seed=8))
 def bearer(app, alice, dataset, trained):
     trained.install(app, dataset)
     return make_bearer(alice, "predict")
-
-
-def make_bearer(user, *scopes):
-    _, text = tokens.make_token(user, "test", list(scopes))
-    db.session.commit()
-    return {"Authorization": f"Bearer {text}"}
 
 
 def form(*images: bytes, name: str = "image") -> dict:

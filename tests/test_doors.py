@@ -9,16 +9,14 @@ import pytest
 from sqlalchemy import select
 
 from models import Change, Dataset, Item, Label, Member, db
+from tests.asking import make_bearer
 from tests.photos import photo
-from web import tokens
 
 RED, BLUE = photo((200, 40, 40), 1), photo((40, 70, 200), 2)
 
 
 def bearer(user, *scopes):
-    _, text = tokens.make_token(user, "test", list(scopes or ("read", "write")))
-    db.session.commit()
-    return {"Authorization": f"Bearer {text}"}
+    return make_bearer(user, *(scopes or ("read", "write")))
 
 
 @pytest.fixture

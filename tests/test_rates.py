@@ -8,9 +8,9 @@ import time
 import pytest
 from flask import abort
 
-from models import db
+from tests.asking import make_bearer
 from tests.oauth_flow import ask, make_client
-from web import counters, tokens
+from web import counters
 from web.access import public
 from web.counters import SharedMemory
 from web.limits import limits
@@ -45,9 +45,7 @@ def storage():
 
 
 def bearer(user) -> dict[str, str]:
-    _, text = tokens.make_token(user, "camera", ["predict"])
-    db.session.commit()
-    return {"Authorization": f"Bearer {text}"}
+    return make_bearer(user, "predict")
 
 
 def remaining(answer) -> int:
