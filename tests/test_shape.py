@@ -33,7 +33,10 @@ MAY_IMPORT = {
     "learning": {"utils"},
     "training": {"learning", "jobs.runs", "jobs.enclosing", "datasets.manifest", "utils", "config"},
     "datasets": {"models", "utils", "config"},
-    "serving": {"models", "utils", "config", "datasets.storage", "learning.package", "learning.embeddings"},
+    "serving": {
+        *("models", "utils", "config", "datasets.storage"),
+        *("learning.package", "learning.embeddings", "learning.suspects", "learning.comparison"),
+    },
     "jobs.runs": {"utils"},
     "jobs": {
         *("models", "datasets", "serving", "utils", "config"),
