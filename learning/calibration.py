@@ -28,7 +28,9 @@ class Calibration:
     """How logits become probabilities.
 
     Attributes:
-        task: `single-label` uses `temperature`, `multi-label` the others, one number a label in each.
+        task: `single-label` uses `temperature`, `multi-label` `scales` and `offsets`, one number a label.
+        thresholds: from which probability on each label is said, one number a label; none of them in a
+            single-label task, where the likeliest label is then always said.
     """
 
     task: str
@@ -49,13 +51,13 @@ class Calibration:
         return sigmoid(exact * self.scales + self.offsets)
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return bool (..., labels): the likeliest label, or every label at or above its threshold."""
+        """Return bool (..., labels): what is said, as `decide` has it."""
         return decide(self.task, probabilities, self.thresholds)
 
     def to_spec(self) -> dict[str, Any]:
         """Return what package.json says of it."""
         if self.task == SINGLE:
-            return {"temperature": self.temperature, "thresholds": []}
+            return {"temperature": self.temperature, "thresholds": list(self.thresholds)}
         return {
             "scales": list(self.scales),
             "offsets": list(self.offsets),
@@ -73,11 +75,16 @@ def from_spec(spec: dict[str, Any]) -> Calibration:
         temperature = _read([spec.get("temperature")], 1)[0]
         if temperature < LEAST_TEMPERATURE:
             raise ValueError("The calibration's temperature is none.")
-        return Calibration(SINGLE, temperature=temperature)
+        return Calibration(SINGLE, temperature=temperature, thresholds=_read_limits(spec))
     count = len(spec["labels"])
     return Calibration(
         MULTI, **{name: _read(spec.get(name), count) for name in ("scales", "offsets", "thresholds")}
     )
+
+
+def _read_limits(spec: dict[str, Any]) -> tuple[float, ...]:
+    limits = spec.get("thresholds") or []
+    return _read(limits, len(spec["labels"])) if limits else ()
 
 
 def _read(numbers: Any, count: int) -> tuple[float, ...]:
@@ -117,9 +124,14 @@ def _leave_as_is(count: int, task: str) -> Calibration:
 
 
 def decide(task: str, probabilities: np.ndarray, thresholds: Any = ()) -> np.ndarray:
-    """Return bool (..., labels): the likeliest label, or every label at or above its threshold (else 0.5)."""
+    """Return bool (..., labels): which labels are said.
+
+    Of a single-label task the likeliest one, unless there are thresholds and it is below its own; of a
+    multi-label one every label at or above its threshold (else 0.5).
+    """
     if task == SINGLE:
-        return np.arange(probabilities.shape[-1]) == probabilities.argmax(axis=-1)[..., np.newaxis]
+        is_likeliest = np.arange(probabilities.shape[-1]) == probabilities.argmax(axis=-1)[..., np.newaxis]
+        return is_likeliest & (probabilities >= np.asarray(thresholds)) if len(thresholds) else is_likeliest
     return probabilities >= (np.asarray(thresholds) if len(thresholds) else 0.5)
 
 

@@ -17,7 +17,16 @@ from learning import backbones, cards, inputs, networks, proof, tables
 from learning.backbones import PreparedBackbone
 from learning.calibration import Calibration
 from learning.heads import Head
-from learning.package import FORMAT, FORMAT_VERSION, HEAD, NETWORK, NETWORK_FILE, load_package, write_spec
+from learning.package import (
+    FORMAT,
+    FORMAT_VERSION,
+    HEAD,
+    LOCK_FILE,
+    NETWORK,
+    NETWORK_FILE,
+    load_package,
+    write_spec,
+)
 from learning.work import Work
 from utils import PIXEL_PATH_VERSION, open_atomically, write_atomically
 
@@ -248,7 +257,7 @@ def place(made: Path, out: Path) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = out.with_name(f".{out.name}.making")
     shutil.rmtree(beside, ignore_errors=True)
-    shutil.copytree(made, beside)
+    shutil.copytree(made, beside, ignore=shutil.ignore_patterns(LOCK_FILE))
     if out.exists():
         shutil.rmtree(out)
     beside.rename(out)

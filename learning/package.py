@@ -9,6 +9,8 @@ needed to read or answer.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,17 +19,68 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from learning import calibration
-from learning.calibration import Calibration
-from utils import write_atomically
+from learning.calibration import MULTI, SINGLE, Calibration
+from utils import lock_file, write_atomically
 
 FORMAT = "pigeonhole-package"
 FORMAT_VERSION = 1
 HEAD, NETWORK = "head", "network"
 NETWORK_FILE = "model.tflite"
+LOCK_FILE = ".lock"
+UNKNOWN, UNCERTAIN = "unknown", "uncertain"  # why no label is said
 
 
 class PackageDamaged(ValueError):
     """The folder is not a whole package of a format we know; the message says what is wrong."""
+
+
+class NoAnswer(ValueError):
+    """What a network gives for an image is no number; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is made of an image's probabilities.
+
+    Attributes:
+        labels: those that are said, likeliest first; none where the answer is rejected.
+        pairs: every (label, probability), highest first.
+        reason: why nothing is said: `unknown` (like nothing that was taught) or `uncertain` (the likeliest
+            label is below its threshold); None where the answer is not rejected.
+    """
+
+    labels: tuple[str, ...]
+    pairs: tuple[tuple[str, float], ...]
+    reason: str | None = None
+
+    @property
+    def rejected(self) -> bool:
+        """Whether no answer is given; that none of several labels fits is an answer."""
+        return self.reason is not None
+
+
+def decide(
+    labels: list[str], calibrated: Calibration, probabilities: np.ndarray, is_unknown: bool = False
+) -> Decision:
+    """Decide what is said of an image.
+
+    Args:
+        probabilities: float64 (labels,).
+        is_unknown: whether the image is like nothing that was taught; this wins over everything else.
+
+    Raises:
+        NoAnswer: one of the probabilities is no number.
+    """
+    if not np.isfinite(probabilities).all():
+        raise NoAnswer("The network gives no numbers for this image. Train again, with other settings.")
+    order = np.argsort(-probabilities, kind="stable")
+    is_said = calibrated.decide(probabilities)
+    pairs = tuple((labels[index], float(probabilities[index])) for index in order)
+    if is_unknown:
+        return Decision((), pairs, UNKNOWN)
+    if calibrated.task == SINGLE and not is_said.any():
+        return Decision((), pairs, UNCERTAIN)
+    return Decision(tuple(labels[index] for index in order if is_said[index]), pairs)
 
 
 @dataclass(frozen=True)
@@ -62,8 +115,13 @@ class Package:
         return answers_with(self.spec)
 
     @property
+    def has_several(self) -> bool:
+        """Whether an image may have several labels, or none."""
+        return self.task == MULTI
+
+    @property
     def thresholds(self) -> dict[str, float] | None:
-        """From which probability on each label is said; None of a single-label task."""
+        """From which probability on each label is said; None where the likeliest one always is."""
         limits = self.calibration.thresholds
         return dict(zip(self.labels, limits, strict=True)) if limits else None
 
@@ -76,30 +134,9 @@ class Package:
         """Return calibrated probabilities, float64 (labels,), of an embedding, float32 (embedding size,)."""
         return self.calibration.probabilities(embedding.astype(np.float64) @ self.weights + self.bias)
 
-
-class NoAnswer(ValueError):
-    """What a network gives for an image is no number; the message says what to do."""
-
-
-def put_in_order(
-    labels: list[str], calibrated: Calibration, probabilities: np.ndarray
-) -> tuple[tuple[str, ...], tuple[tuple[str, float], ...]]:
-    """Return the labels that are said, likeliest first, and every (label, probability), highest first.
-
-    Of a single-label task one label is said, of a multi-label one those at or above their thresholds.
-
-    Args:
-        probabilities: float64 (labels,).
-
-    Raises:
-        NoAnswer: one of them is no number.
-    """
-    if not np.isfinite(probabilities).all():
-        raise NoAnswer("The network gives no numbers for this image. Train again, with other settings.")
-    order = np.argsort(-probabilities, kind="stable")
-    is_said = calibrated.decide(probabilities)
-    pairs = tuple((labels[index], float(probabilities[index])) for index in order)
-    return tuple(labels[index] for index in order if is_said[index]), pairs
+    def decide(self, probabilities: np.ndarray, is_unknown: bool = False) -> Decision:
+        """Decide what is said of an image; arguments and errors are those of `decide` above."""
+        return decide(self.labels, self.calibration, probabilities, is_unknown)
 
 
 def answers_with(spec: dict[str, Any]) -> str:
@@ -128,6 +165,31 @@ def read_spec(folder: str | Path) -> dict[str, Any]:
 def write_spec(folder: str | Path, spec: dict[str, Any]) -> None:
     """Write package.json, whole or not at all."""
     write_atomically(Path(folder, "package.json"), json.dumps(spec, ensure_ascii=False, indent=1) + "\n")
+
+
+@contextmanager
+def hold(folder: str | Path) -> Iterator[None]:
+    """Keep every other writer of a package that is there already waiting while the block runs."""
+    with lock_file(Path(folder, LOCK_FILE)):
+        yield
+
+
+def update_spec(folder: str | Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """Change package.json as it is now, while no other process can; return what it says then.
+
+    Whatever changes it once it is there goes this way: the trainer's export and an owner's thresholds may
+    come at the same moment.
+
+    Args:
+        change: gives the new content for the present one.
+
+    Raises:
+        PackageDamaged: package.json is missing, damaged, or of a newer format.
+    """
+    with hold(folder):
+        spec = change(read_spec(folder))
+        write_spec(folder, spec)
+    return spec
 
 
 def load_package(folder: str | Path) -> Package:
@@ -226,3 +288,7 @@ class NetworkClassifier:
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, float64 (labels,), for `center_crop`'s uint8 (size, size, 3)."""
         return self.calibration.probabilities(self._network.logits(pixels))
+
+    def decide(self, probabilities: np.ndarray, is_unknown: bool = False) -> Decision:
+        """Decide what is said of an image; arguments and errors are those of `decide` above."""
+        return decide(self.spec["labels"], self.calibration, probabilities, is_unknown)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from learning import calibration
 from learning.calibration import Calibration
-from learning.package import Network, read_spec, write_spec
+from learning.package import Network, read_spec, update_spec
 from utils import open_atomically, write_atomically
 
 TOLERANCE = 1e-4
@@ -53,9 +53,8 @@ def prove(folder: str | Path) -> list[str]:
     Returns:
         The proven formats, of `litert` and `keras`.
     """
-    spec = read_spec(folder)
-    found = compare(Path(folder), spec)
-    write_spec(folder, spec | found)
+    found = compare(Path(folder), read_spec(folder))
+    update_spec(folder, lambda spec: spec | found)
     return found["proven"]
 
 

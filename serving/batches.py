@@ -14,10 +14,10 @@ from queue import SimpleQueue
 import numpy as np
 
 from learning.embeddings import count_cores
-from learning.package import NETWORK_FILE, NetworkClassifier, NoAnswer, put_in_order
+from learning.package import NETWORK_FILE, Decision, NetworkClassifier, NoAnswer
 from models import Version
 from serving import classifier
-from serving.files import FileAnswer, Pairs
+from serving.files import FileAnswer
 from utils import ImageRefused, center_crop, open_image
 
 AHEAD = 4  # images that wait for each interpreter
@@ -38,7 +38,7 @@ class Answerer:
 
     name: str
     labels: tuple[str, ...]
-    put_in_order: Callable[[np.ndarray], tuple[tuple[str, ...], Pairs]]  # of probabilities (labels,)
+    decide: Callable[[np.ndarray], Decision]  # of probabilities (labels,)
     input_size: int  # pixels
     open: Callable[[], Ask]  # a new interpreter, for one thread
 
@@ -54,7 +54,7 @@ def by_package(folder: Path) -> Answerer:
     return Answerer(
         name=f"package {hashlib.sha256(content).hexdigest()[:12]}",
         labels=tuple(first.spec["labels"]),
-        put_in_order=partial(put_in_order, first.spec["labels"], first.calibration),
+        decide=first.decide,
         input_size=first.spec["input_size"],
         open=lambda: NetworkClassifier(folder).probabilities,
     )
@@ -70,7 +70,7 @@ def by_version(version: Version) -> Answerer:
     return Answerer(
         name=f"{version.dataset.slug} {version.number}",
         labels=tuple(package.labels),
-        put_in_order=partial(put_in_order, package.labels, package.calibration),
+        decide=package.decide,
         input_size=package.input_size,
         open=lambda: open_apart().probabilities,
     )
@@ -110,7 +110,7 @@ def _in_order(
 def _answer(answerer: Answerer, free: SimpleQueue[Ask], file: ImageFile) -> FileAnswer:
     try:
         pixels = center_crop(open_image(file.read()), answerer.input_size)
-        return FileAnswer(file.name, *answerer.put_in_order(_ask(free, pixels)))
+        return FileAnswer.of(file.name, answerer.decide(_ask(free, pixels)))
     except (ImageRefused, NoAnswer) as refused:
         return FileAnswer(file.name, refusal=str(refused))
     except OSError as error:

@@ -92,7 +92,7 @@ def find(version: Version) -> Classifier:
     """
     places = current_app.config["PIGEONHOLE"].predict_queue
     with _loading:
-        package = _load_package(_package_folder(version))
+        package = _load(version)
         return Classifier(package, _open_line(*_file_of(package), places))
 
 
@@ -105,7 +105,7 @@ def find_apart(version: Version) -> tuple[Package, Callable[[], Classifier]]:
         VersionUnusable: a file of the version is missing or damaged.
     """
     with _loading:
-        package = _load_package(_package_folder(version))
+        package = _load(version)
         path, sha256 = _file_of(package)
     return package, lambda: Classifier(package, _new_line(path, sha256, 1))
 
@@ -117,7 +117,7 @@ def file_of(version: Version) -> Path:
         VersionUnusable: the version's package is missing or damaged.
     """
     with _loading:
-        return _file_of(_load_package(_package_folder(version)))[0]
+        return _file_of(_load(version))[0]
 
 
 def _file_of(package: Package) -> tuple[Path, str]:
@@ -132,12 +132,20 @@ def _package_folder(version: Version) -> Path:
     return current_app.config["PIGEONHOLE"].folder("runs") / version.run.folder / "package"
 
 
-@lru_cache(HEADS_KEPT)
-def _load_package(folder: Path) -> Package:
+def _load(version: Version) -> Package:
+    """Return the version's package as package.json has it now: its thresholds may have been changed."""
+    folder = _package_folder(version)
     try:
-        return load_package(folder)
+        written = (folder / "package.json").stat()
+        return _load_package(folder, (written.st_ino, written.st_mtime_ns))
     except (OSError, ValueError, KeyError) as error:
         raise VersionUnusable(f"This version's package is missing or damaged. {_advice()}") from error
+
+
+@lru_cache(HEADS_KEPT)
+def _load_package(folder: Path, written: tuple[int, int]) -> Package:
+    """`written`, an inode and a time, tells one package.json of the folder from the next."""
+    return load_package(folder)
 
 
 def _new_line(path: Path, sha256: str, places: int) -> Line:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import insert
 
 from datasets import storage
-from learning.package import NoAnswer, put_in_order
+from learning.package import NoAnswer
 from models import Prediction, Version, db
 from serving import classifier
 from utils import EXTENSION_OF_FORMAT, center_crop, generate_random_name, open_image, upright_size
@@ -22,7 +22,8 @@ class Answer:
 
     `probabilities` are (label, calibrated probability) pairs, highest first. `labels` holds the likeliest
     label of a single-label version, and every label at or above its own threshold of a multi-label one,
-    likeliest first; only the latter has `thresholds`, by label.
+    likeliest first; only the latter has `thresholds`, by label. An answer that is rejected has no labels and
+    a `reason`: `unknown` or `uncertain`.
     """
 
     prediction: str
@@ -48,7 +49,7 @@ class Answer:
             "prediction": self.prediction,
             "dataset": self.dataset,
             "version": self.version,
-            "label": self.labels[0] if self.labels and not self.rejected else None,
+            "label": self.labels[0] if self.labels else None,
             "labels": list(self.labels),
             "rejected": self.rejected,
             "reason": self.reason,
@@ -84,7 +85,7 @@ def predict(version: Version, content: bytes) -> Answer:
         probabilities = engine.probabilities(pixels)
     end = time.perf_counter()
     try:
-        labels, pairs = put_in_order(engine.package.labels, engine.package.calibration, probabilities)
+        decision = engine.package.decide(probabilities)
     except NoAnswer as error:
         raise classifier.VersionUnusable(str(error)) from error
     return Answer(
@@ -93,15 +94,17 @@ def predict(version: Version, content: bytes) -> Answer:
         dataset_id=version.dataset_id,
         version=version.number,
         version_id=version.id,
-        labels=labels,
-        probabilities=pairs,
+        labels=decision.labels,
+        probabilities=decision.pairs,
         filename=generate_random_name(extension),
         width=width,
         height=height,
         decode_milliseconds=1000 * (decoded - start),
         network_milliseconds=1000 * (end - decoded),
         total_milliseconds=1000 * (end - start),
-        thresholds=engine.package.thresholds,
+        thresholds=engine.package.thresholds if engine.package.has_several else None,
+        rejected=decision.rejected,
+        reason=decision.reason,
     )
 
 

@@ -79,6 +79,14 @@ def test_what_package_json_says_gives_the_same_back(task):
     assert calibration.from_spec(spec) == fitted
 
 
+def test_thresholds_of_one_label_an_image_are_read_where_they_were_set():
+    spec = {"task": "single-label", "labels": ["a", "b"], "temperature": 1.0}
+    assert calibration.from_spec(spec | {"thresholds": []}).thresholds == ()
+    assert calibration.from_spec(spec | {"thresholds": [0.7, 0.8]}).thresholds == (0.7, 0.8)
+    with pytest.raises(ValueError):
+        calibration.from_spec(spec | {"thresholds": [0.7]})
+
+
 @pytest.mark.parametrize("scales", [None, 1.0, [1.0], [1.0, None], [1.0, float("nan")], ["a", "b"]])
 def test_a_damaged_calibration_is_refused(scales):
     spec = {"task": "multi-label", "labels": ["a", "b"], "scales": scales, "offsets": [0, 0]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from learning.package import Decision
 from serving.files import FileAnswer, make_safe
 
 PAIRS = (("sea", 0.9), ("ship", 0.4), ("dock", 0.1))
@@ -20,6 +21,14 @@ def test_none_of_the_labels_is_said_in_words():
     answer = FileAnswer("a.jpg", (), PAIRS)
     assert answer.as_line() == "a.jpg: none of the labels"
     assert answer.as_json()["label"] is None
+
+
+def test_a_rejected_answer_names_no_label_but_the_likeliest_as_perhaps():
+    answer = FileAnswer.of("a.jpg", Decision((), PAIRS, "uncertain"))
+    assert answer.as_line() == "a.jpg: not sure, perhaps sea 90.0 %, ship 40.0 %"
+    told = answer.as_json()
+    assert (told["label"], told["labels"], told["rejected"], told["reason"]) == (None, [], True, "uncertain")
+    assert len(told["probabilities"]) == 3
 
 
 def test_a_refused_file_says_why():

@@ -132,7 +132,7 @@ def test_predictions_are_counted_by_version_and_outcome(app, client, scrape, ali
         )
     found = scrape()
     counted = named(found, "pigeonhole_predictions_total")
-    assert counted == {("flowers", "answered", "1"): 2, ("flowers", "refused", "1"): 1}
+    assert counted == {("flowers", "answered", "", "1"): 2, ("flowers", "refused", "", "1"): 1}
     assert named(found, "pigeonhole_prediction_seconds_count")[()] == 2
 
 

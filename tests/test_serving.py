@@ -9,6 +9,7 @@ import threading
 import numpy as np
 import pytest
 
+from learning.package import update_spec
 from models import Dataset, Version, db
 from serving import classifier, prediction, warmup
 from tests.trained import COLOURS, ROOT, as_bytes, make_photo
@@ -70,6 +71,16 @@ def test_a_missing_package_makes_the_version_unusable(app, version):
     (app.config["PIGEONHOLE"].folder("runs") / version.run.folder / "package" / "head.npz").unlink()
     with pytest.raises(classifier.VersionUnusable, match="package is missing or damaged"):
         prediction.predict(version, as_bytes(make_photo(COLOURS["red"], seed=1)))
+
+
+def test_thresholds_count_from_the_next_prediction_on(app, version):
+    photo = as_bytes(make_photo(COLOURS["red"], seed=1))
+    assert not prediction.predict(version, photo).rejected
+    folder = app.config["PIGEONHOLE"].folder("runs") / version.run.folder / "package"
+    update_spec(folder, lambda spec: spec | {"thresholds": [1.0, 1.0, 1.0]})
+    answer = prediction.predict(version, photo).as_json()
+    assert (answer["rejected"], answer["reason"], answer["label"]) == (True, "uncertain", None)
+    assert answer["labels"] == [] and len(answer["probabilities"]) == 3
 
 
 def test_many_threads_get_the_answer_that_one_gets(app, version):

@@ -1,19 +1,15 @@
-"""Versions side by side: the settings that differ, the figures, and whether the difference is real."""
+"""Versions side by side: the settings that differ, and the figures."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import dataclass
 from typing import Any
 
 from jobs import runs, training
 from learning.choices import OPTIONS
-from learning.comparison import Comparison, compare, is_right
 from learning.evaluation import BLOCK_NAMES, SHARE_NAMES
-from learning.package import PackageDamaged, read_spec
 from models import Run, Version
-from web.formats import count, percent
+from web.formats import percent
 
 # What a run's settings say of the machine and not of the training.
 OF_THE_MACHINE = ("backbones", "embeddings", "dataset", "runs")
@@ -22,78 +18,6 @@ FIRST, LAST = ("recipe", "task", "backbone"), ("seed", "train_on_all", "code")
 LONGEST = 200  # characters of a setting that are shown
 # figure of a block -> what it is called; shares of 0 to 1 but for the log-loss
 FIGURES = {"accuracy": "right", "micro_f1": "Micro F1", **SHARE_NAMES, "log_loss": "log-loss"}
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two versions on the test items they share.
-
-    `moved` of those bore other labels in the one than in the other, and `unshared` only one was tested on:
-    both are left out.
-    """
-
-    first: Version
-    second: Version
-    found: Comparison
-    moved: int
-    unshared: int
-
-    def words(self) -> str:
-        """What came out, as sentences."""
-        if not self.found.items:
-            return "These two have no test image in common, so they can't be compared image by image."
-        return f"{self._lead()} {self._verdict()}"
-
-    def _lead(self) -> str:
-        items = f"the same {count(self.found.items, 'test image')}"
-        if not self.found.lead:
-            return (
-                f"Versions {self.first.number} and {self.second.number} are right equally often on {items}."
-            )
-        ahead = self.second if self.found.lead > 0 else self.first
-        return f"Version {ahead.number} is right on {abs(self.found.lead):,} more of {items}."
-
-    def _verdict(self) -> str:
-        if not self.found.lead:
-            return "There is no difference between them to judge (p = 1.000)."
-        p = "p < 0.001" if self.found.p < 0.001 else f"p = {self.found.p:.3f}"
-        return f"That is {'more' if self.found.is_real else 'no more'} than chance may bring ({p})."
-
-
-def pair(first: Version, second: Version) -> Pair:
-    """Compare two versions of a dataset on the test items of both, as their evaluation.json judged them."""
-    one, other = _tested(first), _tested(second)
-    shared = one.keys() & other.keys()
-    same = [item for item in shared if one[item][0] == other[item][0]]
-    found = compare({item: one[item][1] for item in same}, {item: other[item][1] for item in same})
-    return Pair(first, second, found, len(shared) - len(same), len(one.keys() ^ other.keys()))
-
-
-def _tested(version: Version) -> dict[str, tuple[frozenset[str], bool]]:
-    """Each test item's labels and whether it was judged right, by hash; empty where that can't be read."""
-    folder = training.folder_of(version.run)
-    try:
-        items = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["items"]
-        task, thresholds = _task(version), _thresholds(version)
-        return {
-            item["sha256"]: (frozenset(item["labels"]), is_right(task, item, version.labels, thresholds))
-            for item in items
-            if item["by" if "by" in item else "split"] == "test"
-        }
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        return {}
-
-
-def _task(version: Version) -> str:
-    """The task the version was trained for: the dataset's may have changed since."""
-    return version.metrics.get("task") or settings_of(version.run).get("task") or version.dataset.task
-
-
-def _thresholds(version: Version) -> list[float] | None:
-    try:
-        return read_spec(training.package_folder(version)).get("thresholds")
-    except PackageDamaged:
-        return None
 
 
 def settings_of(run: Run) -> dict[str, Any]:

@@ -52,7 +52,9 @@ class Tally:
 REQUESTS = Tally("pigeonhole_http_requests", "Requests answered.", ("method", "route", "status"))
 LATENCY = Tally("pigeonhole_http_request_seconds", "Seconds until the answer began.", ("method", "route"))
 PREDICTIONS = Tally(
-    "pigeonhole_predictions", "Images answered, rejected or refused.", ("dataset", "version", "outcome")
+    "pigeonhole_predictions",
+    "Images answered, rejected (for what reason) or refused.",
+    ("dataset", "version", "outcome", "reason"),
 )
 PREDICTION_LATENCY = Tally("pigeonhole_prediction_seconds", "Seconds of one answer: wait, decode, network.")
 QUEUE_FULL = Tally("pigeonhole_predict_queue_full", "Predictions sent away with 503, since too many waited.")
@@ -81,8 +83,9 @@ def _count_request(response: Response) -> Response:
 def count_prediction(dataset: str, number: int, outcome: Answer | ImageRefused) -> None:
     """Count an image that a version of a dataset has answered, or that was refused."""
     if isinstance(outcome, ImageRefused):
-        return _count(PREDICTIONS, dataset, str(number), "refused")
-    _count(PREDICTIONS, dataset, str(number), "rejected" if outcome.rejected else "answered")
+        return _count(PREDICTIONS, dataset, str(number), "refused", "")
+    said = "rejected" if outcome.rejected else "answered"
+    _count(PREDICTIONS, dataset, str(number), said, outcome.reason or "")
     return _observe(PREDICTION_LATENCY, outcome.total_milliseconds / 1000)
 
 

@@ -53,8 +53,12 @@ class AnswerBody(Schema):
     version = fields.Int()
     label = fields.Str(allow_none=True)
     labels = fields.List(fields.Str())
-    rejected = fields.Bool()
-    reason = fields.Str(allow_none=True)
+    rejected = fields.Bool(metadata={"description": "No label is said: `label` is null, `labels` empty."})
+    reason = fields.Str(
+        allow_none=True,
+        validate=validate.OneOf(("unknown", "uncertain", None)),
+        metadata={"description": "Why it is rejected: `unknown` or `uncertain` (below the threshold)."},
+    )
     probabilities = fields.List(fields.Nested(ProbabilityBody), metadata={"description": "Highest first."})
     image = fields.Dict(metadata={"description": "Its url, width and height."})
     milliseconds = fields.Dict(metadata={"description": "What decoding, the network and all of it took."})

@@ -22,6 +22,7 @@ blueprint = Blueprint("predict", __name__)
 
 NEARLY = 0.5  # of its threshold: from there on a label that is not said is told as a perhaps
 PERHAPS_SHOWN = 3
+UNSURE_SHOWN = 2
 SURE, LIKELY = 0.8, 0.5  # from which probability on the answer says "This is", and "Probably"
 
 
@@ -122,6 +123,8 @@ def _render(template: str, dataset: Dataset, **more) -> str:
 def describe(answer: dict) -> tuple[str, list[str], str]:
     """Put an answer into words: what comes before the labels, the labels, and what comes after them."""
     pairs = [(entry["label"], entry["probability"]) for entry in answer["probabilities"]]
+    if answer.get("reason") == "uncertain":
+        return "I am not sure: perhaps ", [label for label, _ in pairs[:UNSURE_SHOWN]], "."
     if answer["label"] is None:
         return "None of the labels fits well enough", [], "."
     if len(answer["labels"]) > 1 or "threshold" in answer["probabilities"][0]:
