@@ -493,6 +493,23 @@ class Feedback(db.Model):
     user: Mapped[User | None] = relationship()
 
 
+class Review(db.Model):
+    """That somebody looked at an item, or a prediction, that a version got wrong and lets it be."""
+
+    __tablename__ = "reviews"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    item_id: Mapped[int | None] = mapped_column(ForeignKey("items.id", ondelete="CASCADE"), unique=True)
+    prediction_id: Mapped[int | None] = mapped_column(
+        ForeignKey("predictions.id", ondelete="CASCADE"), unique=True
+    )
+    labels: Mapped[list] = mapped_column(
+        default=list
+    )  # ids of the item's, sorted: with others it is open
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
 class Webhook(db.Model):
     """An address that is told when runs or imports of a dataset have ended."""
 
