@@ -503,9 +503,7 @@ class Review(db.Model):
     prediction_id: Mapped[int | None] = mapped_column(
         ForeignKey("predictions.id", ondelete="CASCADE"), unique=True
     )
-    labels: Mapped[list] = mapped_column(
-        default=list
-    )  # ids of the item's, sorted: with others it is open
+    labels: Mapped[list] = mapped_column(default=list)  # ids of the item's, sorted, as they were
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(default=now)
 
