@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from learning import suspects
+from learning.suspects import Suspects
+from models import TASKS
 
 FILES_KEPT = 8
 DECISIONS = ("found", "missed", "wrongly")  # of one label: rightly said, not said, said of what lacks it
@@ -37,6 +41,7 @@ class Evaluation:
         truth, said: bool (items, labels); a single-label version says exactly one label.
         probabilities: float32 (items, labels).
         has_several: whether an item may have several labels, or none.
+        thresholds: of such a version, from which probability on each label is said.
     """
 
     labels: list[str]
@@ -48,6 +53,17 @@ class Evaluation:
     said: np.ndarray
     probabilities: np.ndarray
     has_several: bool
+    thresholds: tuple[float, ...] | None = None
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The row of every item, by its hash."""
+        return {sha256: row for row, sha256 in enumerate(self.hashes)}
+
+    @cached_property
+    def suspects(self) -> Suspects:
+        """Whose labels are probably wrong."""
+        return suspects.rank(self.probabilities, self.truth, TASKS[self.has_several])
 
     def most_wrong(self) -> np.ndarray:
         """Items judged wrong, the surest mistakes first: where the label itself is wrong, it shows here.
@@ -136,6 +152,7 @@ def _read(
         said=said,
         probabilities=probabilities,
         has_several=thresholds is not None,
+        thresholds=thresholds,
     )
 
 
