@@ -39,6 +39,11 @@ class Comparison:
         """Whether the difference is more than chance (at the 5 % level)."""
         return self.p < LEVEL
 
+    def chance(self) -> str:
+        """Whether it is more than chance, in words: “no more than chance may bring (p = 0.250)”."""
+        p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
+        return f"{'more' if self.is_real else 'no more'} than chance may bring ({p})"
+
 
 def is_right(task: str, item: Mapping[str, Any], labels: list[str], thresholds: list[float] | None) -> bool:
     """Whether an item of an evaluation.json was judged right.

@@ -15,7 +15,8 @@ from jobs import disk, removal, training, uploaded
 from learning import options
 from learning.uploads.facts import ModelRefused
 from models import Dataset, Version, db
-from web import comparing, packages
+from serving import pairing
+from web import packages
 from web.access import get_dataset, get_user
 from web.answers import find_version
 from web.api.frame import Noun, answer_nothing, needs
@@ -112,7 +113,7 @@ def show(slug: str, number: int) -> dict:
 def compare(wanted: dict, slug: str) -> dict:
     """Say whether one version is truly better than another."""
     dataset = get_dataset(slug)
-    pair = comparing.pair(*(find_version(dataset, wanted[name]) for name in ("a", "b")))
+    pair = pairing.pair(*(find_version(dataset, wanted[name]) for name in ("a", "b")))
     counts = {
         name: getattr(pair.found, name) for name in ("items", "both", "only_a", "only_b", "p", "is_real")
     }

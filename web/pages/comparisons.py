@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from models import Dataset, Version, db
+from serving import pairing
 from web import comparing
 from web.access import get_dataset
 
@@ -29,7 +30,7 @@ def show(slug: str) -> str:
         differing=differing,
         same=same,
         figures=comparing.figure_rows(chosen),
-        pairs=[comparing.pair(chosen[0], other) for other in chosen[1:]],
+        pairs=[pairing.pair(chosen[0], other) for other in chosen[1:]],
         most=MOST,
     )
 
