@@ -21,6 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     event,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry, relationship
 
@@ -271,6 +272,8 @@ class Dataset(db.Model):
     is_public: Mapped[bool] = mapped_column(default=False)  # may anybody open its predict page
     prediction_days: Mapped[int | None]  # None: the instance's setting
     live_version: Mapped[int | None]  # the number of the version that answers
+    # May a new version go live by itself where it is not worse than the live one.
+    is_promoting: Mapped[bool] = mapped_column(server_default=true())
     retired_version: Mapped[int | None]  # the highest number of a deleted one: none is given twice
     # Counts per label and split, kept by whatever changes items, so that no page has to count 100,000 rows.
     # {"items": n, "splits": {split: n}, "labels": {label id as text: {split: n}}, "unlabelled": n}
@@ -455,6 +458,7 @@ class Version(db.Model):
     proven: Mapped[list] = mapped_column(
         default=list
     )  # the formats whose golden images agreed: litert, keras
+    promotion: Mapped[dict | None]  # whether it went live by itself, and why: jobs/promotion.py
     created_at: Mapped[datetime] = mapped_column(default=now)
     dataset: Mapped[Dataset] = relationship()
     run: Mapped[Run] = relationship(back_populates="version")
@@ -476,6 +480,58 @@ class Prediction(db.Model):
     dataset: Mapped[Dataset] = relationship()
     version: Mapped[Version] = relationship()
     feedback: Mapped[list[Feedback]] = relationship(order_by="Feedback.id", passive_deletes=True)
+
+
+class LiveChange(db.Model):
+    """That another version of a dataset went live. Numbers, and no keys: versions may be deleted since."""
+
+    __tablename__ = "live_changes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    version: Mapped[int]
+    previous: Mapped[int | None]
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    why: Mapped[str | None] = mapped_column(Text)  # of one that went live by itself
+    is_rollback: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    user: Mapped[User | None] = relationship()
+
+
+class Challenge(db.Model):
+    """That a version answers in the shadow what the live one answers. A dataset has one at most."""
+
+    __tablename__ = "challenges"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), unique=True)
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id", ondelete="CASCADE"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    seen_id: Mapped[int]  # of the newest prediction that was looked at
+    passed_over: Mapped[int] = mapped_column(default=0)  # predictions, since there were too many
+    trouble: Mapped[str | None] = mapped_column(String(300))  # why it answers no more
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    dataset: Mapped[Dataset] = relationship()
+    version: Mapped[Version] = relationship()
+    user: Mapped[User | None] = relationship()
+
+
+class ShadowAnswer(db.Model):
+    """What a challenger says of the image of a prediction."""
+
+    __tablename__ = "shadow_answers"
+    __table_args__ = (
+        UniqueConstraint("prediction_id", "version_id"),
+        Index("ix_shadow_answers_page", "version_id", "is_same", "prediction_id"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    prediction_id: Mapped[int] = mapped_column(ForeignKey("predictions.id", ondelete="CASCADE"))
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id", ondelete="CASCADE"))
+    labels: Mapped[list] = mapped_column(default=list)  # that it says; none where it says that none fits
+    reason: Mapped[str | None] = mapped_column(String(20))  # why none was said, as in an answer
+    probability: Mapped[float]  # of its likeliest label
+    is_same: Mapped[bool]  # whether it says the very labels of the prediction
+    milliseconds: Mapped[float]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    prediction: Mapped[Prediction] = relationship()
 
 
 class Feedback(db.Model):
