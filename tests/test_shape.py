@@ -42,6 +42,7 @@ MAY_IMPORT = {
         *("models", "datasets", "serving", "utils", "config"),
         *("learning.backbones", "learning.embeddings", "learning.package", "learning.proof"),
         *("learning.calibration", "learning.evaluation", "learning.inputs"),
+        *("learning.curves", "learning.gains", "learning.lookalikes", "learning.telltales"),
         *("learning.uploads.facts", "learning.uploads.throwaway"),
     },
     "web": {"web", "models", "datasets", "jobs", "serving", "learning", "utils", "config"},
