@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from datasets.freeze import freeze
-from jobs import following, queue, runs, uploaded
+from jobs import following, promotion, queue, runs, uploaded
 from learning.package import read_spec
 from learning.uploads.facts import ModelRefused
 from models import TASKS, Dataset, Run, User, Version, db
@@ -121,8 +121,7 @@ def resume(run: Run) -> None:
 def settle_run(run: Run) -> Version | None:
     """Make the version of a run whose head is solved, or bring it up to date; None while there is none.
 
-    Numbers are 1, 2, 3 … in a dataset. The first version becomes live, and a later one when it is at least
-    as good as the live one.
+    Numbers are 1, 2, 3 … in a dataset. Whether it goes live by itself is settled once, when it is made.
     """
     result = runs.read_result(folder_of(run))
     if not result or result["state"] != "finished":
@@ -148,7 +147,8 @@ def _add_version(run: Run, result: dict[str, Any]) -> Version:
                 db.session.add(version)
         except IntegrityError:
             continue
-        _make_live_if_better(version)
+        dataset = db.session.get(Dataset, version.dataset_id)
+        promotion.settle(dataset, version, find_version(dataset, dataset.live_version))
         return version
 
 
@@ -156,34 +156,6 @@ def _next_number(dataset_id: int) -> int:
     highest = select(func.max(Version.number)).where(Version.dataset_id == dataset_id)
     retired = select(Dataset.retired_version).where(Dataset.id == dataset_id)
     return max(db.session.scalar(highest) or 0, db.session.scalar(retired) or 0) + 1
-
-
-def _make_live_if_better(version: Version) -> None:
-    dataset = db.session.get(Dataset, version.dataset_id)
-    live = find_version(dataset, dataset.live_version)
-    if live is None or is_as_good(version.metrics, live.metrics):
-        dataset.live_version = version.number
-
-
-def is_as_good(new: dict[str, Any], old: dict[str, Any]) -> bool:
-    """Whether a new version's figures are at least those of an old one.
-
-    Both are measured alike where that can be: by what both scores are by, else on the test split, else score
-    against score. A version of another task is not compared: the dataset's task was changed for a reason.
-    """
-    first, second = _score(new), _score(old)
-    if first["name"] != second["name"]:
-        return True
-    if first["by"] != second["by"] and new.get("test") and old.get("test"):
-        return new["test"][first["name"]] >= old["test"][first["name"]]
-    return first["value"] >= second["value"]
-
-
-def _score(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return the score; versions of before there were several recipes have their accuracy alone."""
-    left_out = metrics.get("leave_one_out") or {}
-    plain = {"name": "accuracy", "value": left_out.get("accuracy", 0.0), "by": "leave_one_out"}
-    return metrics.get("score") or plain
 
 
 def find_version(dataset: Dataset, number: int | None) -> Version | None:
