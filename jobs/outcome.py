@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from jobs import runs, sandbox
-from learning import calibration, evaluation, proof
+from learning import calibration, evaluation, explaining, proof
 from learning.inputs import hash_dataset, make_targets
 from learning.package import PackageDamaged, load_package, write_spec
 
@@ -31,6 +31,7 @@ MOST_PROGRESS = 32 * MIB  # bytes of progress.jsonl that are handed on, and of o
 MOST_LINE = 16 * 1024
 MOST_JSON = 512 * MIB
 MOST_NETWORK = 512 * MIB
+MOST_LAST_LAYER = 64 * MIB
 MOST_WORDS = 2_000
 CHECK_SECONDS = 300
 ANSWER_MEMORY = 2 * 1024 * MIB  # of a process that answers with it, as each web process will
@@ -51,13 +52,17 @@ FILES = {"package.json": MIB, "README.md": MIB, "model.tflite": MOST_NETWORK, "m
 # Run inside: the package must answer, in LiteRT, as it says.
 CHECK = """
 import sys
+from pathlib import Path
 import numpy as np
+from learning import explaining
 from learning.package import NetworkClassifier
 from learning.proof import TOLERANCE, read_golden
 pixels, wanted = read_golden(sys.argv[1])
 classifier = NetworkClassifier(sys.argv[1])
 answers = np.stack([classifier.probabilities(square) for square in pixels])
-sys.exit(0 if np.abs(answers - wanted).max() <= TOLERANCE else 3)
+last = explaining.read_last_layer(Path(sys.argv[1]))
+is_told = last is None or explaining.tells_answers(Path(sys.argv[1]), last, classifier.calibration)
+sys.exit(0 if np.abs(answers - wanted).max() <= TOLERANCE and is_told else 3)
 """
 
 
@@ -204,6 +209,7 @@ def _take_package(folder: Path, source: Path, settings: dict, labels: list[str])
             raise NotBelieved(f"{name} is larger than {most // MIB} MiB.")
         if content is not None and (name != "model.keras" or "keras" in spec["proven"]):
             (making / name).write_bytes(content)
+    _take_last_layer(making, source, len(labels))
     named = spec.get("backbone")
     return spec | {
         "run": folder.name,
@@ -212,6 +218,17 @@ def _take_package(folder: Path, source: Path, settings: dict, labels: list[str])
         # Whoever reads the network goes by its hash: another version's must not be claimed.
         "files": {proof.FILES[kind]: _hash(making / proof.FILES[kind]) for kind in spec["proven"]},
     }
+
+
+def _take_last_layer(making: Path, source: Path, outputs: int) -> None:
+    """Write the numbers of the last layer anew, where there are any."""
+    content = read(source / explaining.LAST_LAYER_FILE, MOST_LAST_LAYER)
+    if content is None:
+        return
+    try:
+        explaining.write_last_layer(making, explaining.parse_last_layer(content, outputs))
+    except ValueError as error:
+        raise NotBelieved(f"{explaining.LAST_LAYER_FILE}: {error}") from error
 
 
 def _hash(path: Path) -> str:

@@ -133,7 +133,7 @@ def _convert(network: Any) -> bytes:
         CodeRefused: a layer or function has no counterpart there.
     """
     try:
-        return networks.convert(network)
+        return networks.convert_whole(network)
     except Exception as error:  # TensorFlow's converter raises anything, and says much
         log.exception("The network can't be converted.")
         message = f"the trained network can't be converted to LiteRT, which answers here: {_why(error)}"

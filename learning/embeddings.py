@@ -70,7 +70,11 @@ class Embedder:
         return self._interpreter.get_tensor(self._embedding)[0]
 
     def embed_with_map(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the embedding and the last feature map, float32 (size / 32, size / 32, channels)."""
+        """Return the embedding, and the map, float32 (h, w, embedding size), whose mean it is.
+
+        A backbone that was prepared before there were such maps gives its last feature map instead, which is
+        not as deep as the embedding is long.
+        """
         embedding = self.embed(pixels)
         return embedding, self._interpreter.get_tensor(self._map)[0]
 

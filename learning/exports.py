@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from learning import backbones, cards, inputs, networks, proof, tables
+from learning import backbones, cards, explaining, inputs, maps, networks, proof, tables
 from learning.backbones import PreparedBackbone
 from learning.calibration import Calibration
 from learning.heads import Head
@@ -156,7 +156,7 @@ def export_networks(
     embedder = backbones.build_embedder(package.backbone, prepared)
     network = networks.add_head(embedder, package.weights, package.bias)
     on_step(1, STEPS)
-    write_atomically(folder / "model.tflite", networks.convert(network))
+    write_atomically(folder / "model.tflite", networks.convert_whole(network))
     on_step(2, STEPS)
     networks.save_keras(network, folder / "model.keras")
     on_step(3, STEPS)
@@ -211,11 +211,12 @@ def write_network_package(
     proof.write_golden(folder, squares, measured.calibration.probabilities(_ask(network, squares)))
     work.report("exporting", 1, STEPS)
     if not (folder / NETWORK_FILE).exists():
-        write_network(folder, networks.convert(network))
+        write_network(folder, networks.convert_whole(network))
     work.report("exporting", 2, STEPS)
     networks.save_keras(network, folder / "model.keras")
     work.report("exporting", 3, STEPS)
     spec = _prove(folder, _describe_network(work, measured, size, backbone))
+    explaining.keep_last_layer(folder, maps.add_map(network).last_layer, measured.calibration)
     work.report("exporting", STEPS, STEPS)
     return spec
 

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
+from learning import maps
 from learning.efficientnet import KerasModel
 from utils import generate_random_name, open_atomically
 
 # Earlier blocks count a little less than the last layer; measured, 0.5 to 1 were alike.
 EARLIER_WEIGHT = 0.7
-# Raised when the embedding changes for the same weights, so that prepared backbones are made anew.
-EMBEDDING_VERSION = 1
+# Raised when what a prepared backbone gives changes for the same weights, so that it is made anew.
+EMBEDDING_VERSION = 2
 
 
 def add_embedding(network: KerasModel) -> KerasModel:
-    """Return a model from an image to `[embedding, last feature map]`, made of built-in layers only.
+    """Return a model from an image to `[embedding, map]`; the embedding is made of built-in layers only.
 
     Every map is averaged over its positions and L2-normalised; the last layer's comes first, the earlier ones
     follow, times 0.7 (Head2Toe, Evci et al. 2022, https://arxiv.org/abs/2201.03529).
@@ -29,7 +30,8 @@ def add_embedding(network: KerasModel) -> KerasModel:
         network: outputs maps (batch, height, width, channels), the last layer's last.
 
     Returns:
-        A model with outputs float32 (batch, embedding size) and the last feature map.
+        A model with outputs float32 (batch, embedding size), and (batch, h, w, embedding size) with h × w the
+        last map's, whose mean over positions is the embedding.
     """
     import keras
 
@@ -39,7 +41,7 @@ def add_embedding(network: KerasModel) -> KerasModel:
         block = _average(feature_map, f"earlier{index}")
         blocks.append(keras.layers.Rescaling(EARLIER_WEIGHT, name=f"earlier{index}_weight")(block))
     embedding = keras.layers.Concatenate(name="embedding")(blocks) if earlier else blocks[0]
-    return keras.Model(network.inputs, [embedding, last], name=network.name)
+    return keras.Model(network.inputs, [embedding, maps.spread(embedding)], name=network.name)
 
 
 def _average(feature_map, name: str):
@@ -71,7 +73,8 @@ def add_new_head(embedder: KerasModel, labels: int) -> KerasModel:
     """
     import keras
 
-    average = keras.layers.GlobalAveragePooling2D(name="average")(embedder.outputs[1])
+    last = embedder.get_layer("last_average").input
+    average = keras.layers.GlobalAveragePooling2D(name="average")(last)
     dense = keras.layers.Dense(labels, kernel_initializer="zeros", name="logits")
     return keras.Model(embedder.inputs, dense(average), name=embedder.name)
 
@@ -84,7 +87,7 @@ def below_head(network: KerasModel) -> KerasModel:
 
 
 def convert(model: KerasModel) -> bytes:
-    """Return the model as a LiteRT file, float32, for one image at a time."""
+    """Return the model, with all its outputs, as a LiteRT file, float32, for one image at a time."""
     import tensorflow as tf
 
     _, *shape = model.inputs[0].shape
@@ -95,6 +98,15 @@ def convert(model: KerasModel) -> bytes:
     reachable = tf.Module()
     reachable.variables_of_model = [variable.value for variable in model.variables]
     return tf.lite.TFLiteConverter.from_concrete_functions([concrete], reachable).convert()
+
+
+def convert_whole(network: KerasModel) -> bytes:
+    """Return a whole network as a LiteRT file that gives logits and, beside them, its map.
+
+    Args:
+        network: an image in, logits out; see learning/maps.py for what its map is.
+    """
+    return convert(maps.add_map(network).network)
 
 
 def save_keras(model: KerasModel, path: str | Path) -> None:

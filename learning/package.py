@@ -265,13 +265,24 @@ class Network:
         except (ValueError, RuntimeError) as error:
             raise PackageDamaged(f"{path} is damaged.") from error
         self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
+        by_rank = {len(output["shape"]): output["index"] for output in self._interpreter.get_output_details()}
+        if 2 not in by_rank:
+            raise PackageDamaged(f"{path} gives no logits.")
+        self._logits, self._map = by_rank[2], by_rank.get(4)
 
     def logits(self, pixels: np.ndarray) -> np.ndarray:
         """Return float32 (labels,) for `center_crop`'s uint8 (size, size, 3)."""
         self._interpreter.set_tensor(self._input, pixels[np.newaxis].astype(np.float32))
         self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output)[0]
+        return self._interpreter.get_tensor(self._logits)[0]
+
+    def logits_with_map(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the logits, and the map, float32 (h, w, features), whose mean its last layer was given.
+
+        The map is None of a network that was packaged before there were maps.
+        """
+        logits = self.logits(pixels)
+        return logits, None if self._map is None else self._interpreter.get_tensor(self._map)[0]
 
 
 class NetworkClassifier:

@@ -144,5 +144,6 @@ def test_the_embedding_is_the_same_from_keras_and_weighs_its_blocks(prepared):
     wanted, wanted_map = backbones.build_embedder(prepared.name)([pixels[np.newaxis].astype(np.float32)])
     assert np.abs(embedding - np.asarray(wanted)[0]).max() < 1e-5
     assert np.abs(feature_map - np.asarray(wanted_map)[0]).max() < 1e-3
+    assert np.abs(feature_map.mean(axis=(0, 1)) - embedding).max() < 1e-6
     assert abs(np.linalg.norm(embedding[:1_280]) - 1) < 1e-5
     assert abs(np.linalg.norm(embedding[1_280:1_304]) - 0.7) < 1e-5

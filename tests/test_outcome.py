@@ -7,10 +7,12 @@ import os
 import shutil
 from hashlib import sha256
 
+import numpy as np
 import pytest
 
 from jobs import keeper, memory, outcome, runs, sandbox
 from jobs.outcome import NotBelieved
+from learning import explaining
 from learning.package import load_package
 
 LABELS = ["blue", "green", "red"]
@@ -78,6 +80,24 @@ def test_a_network_that_answers_otherwise_than_it_says_is_refused(folder, inside
         outcome.take_in(folder, inside)
     (inside / "package" / "model.tflite").write_bytes(b"no network at all")
     with pytest.raises(NotBelieved, match="does not answer"):
+        outcome.take_in(folder, inside)
+
+
+def test_numbers_that_explain_another_network_are_refused(folder, inside, trained):
+    with np.load(trained.package / "head.npz") as head:
+        weights, bias = head["weights"], head["bias"]
+    explaining.write_last_layer(inside / "package", np.vstack([weights, bias]))
+    outcome.take_in(folder, inside)
+    assert explaining.read_last_layer(folder / "package").shape == (len(weights) + 1, len(bias))
+    explaining.write_last_layer(inside / "package", np.vstack([weights[::-1], bias]))
+    with pytest.raises(NotBelieved, match="as its package says"):
+        outcome.take_in(folder, inside)
+
+
+@pytest.mark.parametrize("content", [b"", b"no numbers", b"\x93NUMPY\x01\x00v\x00{'descr': 'O'"])
+def test_numbers_of_a_last_layer_that_are_none_are_refused(folder, inside, content):
+    (inside / "package" / "explain.npy").write_bytes(content)
+    with pytest.raises(NotBelieved, match="explain"):
         outcome.take_in(folder, inside)
 
 

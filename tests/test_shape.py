@@ -36,13 +36,14 @@ MAY_IMPORT = {
     "serving": {
         *("models", "utils", "config", "datasets.storage"),
         *("learning.package", "learning.embeddings", "learning.suspects", "learning.comparison"),
+        "learning.explaining",
     },
     "jobs.runs": {"utils"},
     "jobs": {
         *("models", "datasets", "serving", "utils", "config"),
         *("learning.backbones", "learning.embeddings", "learning.package", "learning.proof"),
-        *("learning.calibration", "learning.evaluation", "learning.inputs"),
         *("learning.curves", "learning.gains", "learning.lookalikes", "learning.telltales"),
+        *("learning.calibration", "learning.evaluation", "learning.inputs", "learning.explaining"),
         *("learning.uploads.facts", "learning.uploads.throwaway"),
     },
     "web": {"web", "models", "datasets", "jobs", "serving", "learning", "utils", "config"},

@@ -55,7 +55,7 @@ def train(work: Work) -> None:
     found = read_facts(work.folder)
     size = found.size or work.settings["input_size"]
     network = _wrap(work, found, items, size)
-    file = exports.write_network(work.package, networks.convert(network))
+    file = exports.write_network(work.package, networks.convert_whole(network))
     measured = _measure(work, file, items, strangers, size)
     exports.publish(work, network, measured, size, f"{found.sent_name} (uploaded)")
 
