@@ -116,6 +116,10 @@ PAGES = {
     "versions.make_live": "editor",
     "versions.package": "viewer",
     "versions.delete": "editor",
+    "mistakes.index": "viewer",
+    "mistakes.show": "viewer",
+    "mistakes.act": "editor",
+    "mistakes.undo": "editor",
     "comparisons.show": "viewer",
     # predictions
     "predict.ask": "shared",

@@ -177,6 +177,7 @@ def _things(people: dict[str, User]) -> dict[str, Any]:
         "user_id": people["guest"].id,
         "batch_id": _batch(dataset, owner),
         "form": "csv",
+        "queue": "wrong",
         **_things_of_programs(dataset, owner),
     }
 

@@ -172,8 +172,8 @@ def test_the_version_is_measured_and_its_cells_open_their_images(trained):
     cell = page.locator("details[open] td a").first
     count = int(cell.inner_text().split()[0])
     cell.click()
-    page.wait_for_url(re.compile("/versions/1/items"))
-    assert page.locator("ol.wrong > li").count() == count
+    page.wait_for_url(re.compile("/versions/1/mistakes/cell"))
+    assert page.locator("ol.mistakes > li").count() == count
     trained.look()
 
 

@@ -66,15 +66,15 @@ def test_a_version_says_how_good_it_is_in_plain_words(owner, version):
 def test_the_matrix_has_a_table_with_the_same_in_it(owner, version):
     page = owner.get(f"{VERSIONS}1").text
     true, predicted = version.labels.index("red"), version.labels.index("blue")
-    assert f"/versions/1/items?true={true}&amp;predicted={predicted}" in page
+    assert f"/versions/1/mistakes/cell?true={true}&amp;predicted={predicted}" in page
     assert 'class="chart"' in page
 
 
 def test_a_cell_opens_the_images_behind_it(owner, version):
     true, predicted = version.labels.index("red"), version.labels.index("blue")
-    page = owner.get(f"{VERSIONS}1/items?true={true}&predicted={predicted}").text
+    page = owner.get(f"{VERSIONS}1/items?true={true}&predicted={predicted}", follow_redirects=True).text
     assert "“red” taken for “blue”" in page
-    assert "1 image" in page
+    assert "of 1 done" in page
     assert page.count("/thumbnails/") == 1
 
 
@@ -87,15 +87,15 @@ def test_the_most_wrong_items_show_what_was_taught_and_what_was_said(owner, vers
 def test_an_item_deleted_since_is_said_to_be(owner, version):
     for item in db.session.scalars(select(Item)):
         item.deleted_at = now()
-    page = owner.get(f"{VERSIONS}1/items").text
-    assert "was deleted since" in page
+    page = owner.get(f"{VERSIONS}1/mistakes/wrong").text
+    assert "Removed" in page
 
 
 @pytest.mark.parametrize(
-    ("query", "status"), [("true=9&predicted=0", 404), ("true=x&predicted=0", 400), ("page=900", 200)]
+    ("query", "status"), [("true=9&predicted=0", 404), ("true=x&predicted=0", 400), ("after=900", 200)]
 )
 def test_a_cell_that_is_none_is_no_error_of_ours(owner, version, query, status):
-    assert owner.get(f"{VERSIONS}1/items?{query}").status_code == status
+    assert owner.get(f"{VERSIONS}1/mistakes/cell?{query}").status_code == status
 
 
 @pytest.mark.parametrize("damage", [None, "", "{}", '{"items": [{"sha256": 1}]}'])
@@ -103,7 +103,7 @@ def test_a_version_is_shown_without_its_evaluation_too(owner, version, damage):
     path = training.folder_of(version.run) / "evaluation.json"
     path.unlink() if damage is None else path.write_text(damage)
     assert owner.get(f"{VERSIONS}1").status_code == 200
-    assert owner.get(f"{VERSIONS}1/items").status_code == 404
+    assert owner.get(f"{VERSIONS}1/mistakes/wrong").status_code == 404
 
 
 def test_the_package_comes_as_a_zip_with_everything_in_it(owner, version):
@@ -227,12 +227,12 @@ def test_a_multi_label_version_shows_every_figure_and_threshold(owner, tagged):
 
 def test_the_cells_of_a_label_lead_to_its_images(owner, tagged):
     red = tagged.labels.index("red")
-    missed = owner.get(f"{VERSIONS}1/items?label={red}&decision=missed").text
+    missed = owner.get(f"{VERSIONS}1/mistakes/cell?label={red}&decision=missed").text
     assert "“red”, missed" in missed
-    assert "1 image, each" in missed
-    assert "“red”, wrongly said" in owner.get(f"{VERSIONS}1/items?label={red}&decision=wrongly").text
-    assert "2 images, each" in owner.get(f"{VERSIONS}1/items").text
-    assert owner.get(f"{VERSIONS}1/items?label=99&decision=missed").status_code == 404
+    assert "of 1 done" in missed
+    assert "“red”, wrongly said" in owner.get(f"{VERSIONS}1/mistakes/cell?label={red}&decision=wrongly").text
+    assert "of 2 done" in owner.get(f"{VERSIONS}1/mistakes/wrong").text
+    assert owner.get(f"{VERSIONS}1/mistakes/cell?label=99&decision=missed").status_code == 404
 
 
 def test_a_version_measured_by_validation_says_so(owner, version):

@@ -65,7 +65,7 @@ def test_the_pages_of_work_are_readable_by_everybody(page, address, alice, datas
     page.emulate_media(color_scheme=theme)
     faults = {}
     paths = ("/imports/", "/imports/1", "/runs/", f"/runs/{waiting}", "/versions/", "/versions/1")
-    for path in (*(f"{DATASET}{path}" for path in (*paths, "/versions/1/items")), address_of_answer):
+    for path in (*(f"{DATASET}{path}" for path in (*paths, "/versions/1/mistakes/wrong")), address_of_answer):
         page.goto(f"{address}{path}", wait_until="load")
         faults |= {path: found} if (found := faults_of(page)) else {}
     assert (faults, page.faults) == ({}, [])

@@ -10,21 +10,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobs import disk, removal, training
+from jobs import disk, removal
 from models import Dataset, Item, Version, db
 from serving import evaluations
 from web import charts, figures, packages, readiness, tag_charts, work
 from web.access import get_dataset
 from web.answers import find_version
-from web.inputs import read_number
+from web.mistakes import evaluation_of
 
 blueprint = Blueprint("versions", __name__, url_prefix="/datasets/<slug>/versions")
 
-PAGE_SIZE = 60
 WRONG_SHOWN = 24
 ROWS_SHOWN = 500  # of the table beside the confusion matrix: the most frequent
 CELL = ("true", "predicted", "label", "decision")
-DECIDED = {"found": "found", "missed": "missed", "wrongly": "wrongly said"}
 
 
 @blueprint.get("/")
@@ -42,7 +40,7 @@ def index(slug: str) -> str:
 def show(slug: str, number: int) -> str:
     """Show how good a version is and where it errs."""
     dataset, version = _find(slug, number)
-    evaluation = _evaluation(version)
+    evaluation = evaluation_of(version)
     wrong = evaluation.most_wrong() if evaluation else np.array([], dtype=np.int64)
     return render_template(
         "versions/show.html",
@@ -61,39 +59,12 @@ def show(slug: str, number: int) -> str:
 
 
 @blueprint.get("/<int:number>/items")
-def cell(slug: str, number: int) -> str:
-    """Show the items behind one cell of the confusion matrix, or everything that was judged wrong."""
-    dataset, version = _find(slug, number)
-    evaluation = _evaluation(version)
-    if evaluation is None:
-        abort(404)
-    title, rows = _choose_cell(version, evaluation)
-    page = max(1, read_number("page") or 1)
-    start = min((page - 1) * PAGE_SIZE, len(rows))
-    return render_template(
-        "versions/cell.html",
-        dataset=dataset,
-        version=version,
-        title=title,
-        judged=_with_items(dataset, evaluation.judged(rows[start : start + PAGE_SIZE])),
-        total=len(rows),
-        page=page,
-        pages=max(1, -(-len(rows) // PAGE_SIZE)),
-        cell={name: request.args[name] for name in CELL if name in request.args},
-    )
-
-
-def _choose_cell(version: Version, evaluation: evaluations.Evaluation) -> tuple[str, np.ndarray]:
-    """Return the heading and the rows of the cell that the address names, or of all that was judged wrong."""
-    by, decision = figures.judged_by(version), request.args.get("decision")
-    true, predicted, label = (_label_place(version, name) for name in ("true", "predicted", "label"))
-    if label is not None and decision in evaluations.DECISIONS:
-        return f"“{version.labels[label]}”, {DECIDED[decision]}", evaluation.decided(label, decision, by)
-    if true is None or predicted is None:
-        return "Judged wrong", evaluation.most_wrong()
-    words = "recognised" if true == predicted else f"taken for “{version.labels[predicted]}”"
-    comma = "," if true == predicted else ""
-    return f"“{version.labels[true]}”{comma} {words}", evaluation.cell(true, predicted, by)
+def cell(slug: str, number: int) -> AnyResponse:
+    """Lead from where a cell's images were shown until now to where they are put right."""
+    get_dataset(slug)
+    queue = "cell" if request.args.keys() & set(CELL) else "wrong"
+    query = {name: request.args[name] for name in CELL if name in request.args}
+    return redirect(url_for("mistakes.show", slug=slug, number=number, queue=queue, **query), 301)
 
 
 @blueprint.post("/<int:number>/live")
@@ -140,19 +111,6 @@ def _find(slug: str, number: int, role: str = "viewer") -> tuple[Dataset, Versio
     return dataset, find_version(dataset, number)
 
 
-def _evaluation(version: Version) -> evaluations.Evaluation | None:
-    path = training.folder_of(version.run) / "evaluation.json"
-    return evaluations.read(path, version.labels, figures.thresholds_of(version))
-
-
-def _label_place(version: Version, argument: str) -> int | None:
-    """Which label the address means, by its place in the version; None where it names none."""
-    place = read_number(argument)
-    if place is not None and place >= len(version.labels):
-        abort(404)
-    return place
-
-
 def _with_items(dataset: Dataset, judged: list[evaluations.Judged]) -> list[dict[str, Any]]:
     """Each judged item with its row of today; None where it was deleted since."""
     hashes = [one.sha256 for one in judged]
@@ -170,7 +128,7 @@ def _confusion(dataset: Dataset, version: Version) -> dict[str, Any] | None:
     )
     if counts.shape != (len(version.labels),) * 2:
         return None
-    base = url_for("versions.cell", slug=dataset.slug, number=version.number)
+    base = url_for("mistakes.show", slug=dataset.slug, number=version.number, queue="cell")
     urls = {(int(t), int(p)): f"{base}?true={t}&predicted={p}" for t, p in np.argwhere(counts)}
     rows = [
         {"true": version.labels[t], "predicted": version.labels[p], "count": int(counts[t, p]), "url": url}
@@ -187,7 +145,7 @@ def _decisions(
     if evaluation is None or not evaluation.has_several:
         return None
     counts = evaluation.count_decisions(figures.judged_by(version))
-    base = url_for("versions.cell", slug=dataset.slug, number=version.number)
+    base = url_for("mistakes.show", slug=dataset.slug, number=version.number, queue="cell")
     names = evaluations.DECISIONS
     urls = {(int(r), int(c)): f"{base}?label={r}&decision={names[c]}" for r, c in np.argwhere(counts)}
     rows = [

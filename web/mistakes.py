@@ -1,0 +1,222 @@
+"""What a version got wrong as a place to work: its queues, how far each is done, what each image shows.
+
+For the pages and for the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from flask import abort
+from sqlalchemy import select
+
+from datasets import reviews
+from datasets.reviews import Standing
+from jobs import training
+from models import Dataset, Item, Version, db
+from serving import evaluations, mistakes
+from serving.evaluations import Evaluation
+from serving.mistakes import Cell, Guess
+from web import figures
+
+PAGE_SIZE = 48
+CELLS_SHOWN = 12
+STATES = ("relabelled", "removed", "left")  # what was done about an item
+
+
+@dataclass(frozen=True)
+class Card:
+    """One judged item: what the version said of it, what it bears, and what was done about it since.
+
+    Attributes:
+        place: where it stands in its queue.
+        item: its row of today, None once it is gone for good.
+        labels: those it bears now; those it was taught as, where it is gone.
+        suggested: the labels it should rather bear; None where nothing speaks against its own.
+        state: one of STATES, None while nothing was done.
+    """
+
+    place: int
+    name: str
+    split: str
+    item: Item | None
+    taught: list[str]
+    labels: list[str]
+    guesses: list[Guess]
+    suggested: list[str] | None
+    state: str | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of a queue's items; the place to go on after, None at its end."""
+
+    cards: list[Card]
+    next_after: int | None
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The rows of the evaluation that a queue holds, in its order, and which of them are done."""
+
+    name: str
+    cell: Cell
+    rows: np.ndarray
+    is_done: np.ndarray
+
+    @property
+    def total(self) -> int:
+        """How many items it holds."""
+        return len(self.rows)
+
+    @property
+    def done(self) -> int:
+        """To how many of them something was done."""
+        return int(self.is_done.sum())
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What a version said of the items it was judged by, beside what they are today."""
+
+    dataset: Dataset
+    version: Version
+    evaluation: Evaluation
+
+    @cached_property
+    def standing(self) -> dict[str, Standing]:
+        """How the items stand that were changed since the version was trained, or left as they are."""
+        ids = reviews.touched(self.dataset, self.version.run.created_at)
+        return reviews.look_up(self.dataset, ids)
+
+    @cached_property
+    def states(self) -> dict[int, str]:
+        """What was done about each row to which something was done."""
+        places = self.evaluation.places
+        found = {
+            places[sha256]: self._state(places[sha256], stands)
+            for sha256, stands in self.standing.items()
+            if sha256 in places
+        }
+        return {row: state for row, state in found.items() if state}
+
+    @cached_property
+    def names(self) -> set[str]:
+        """The labels that the dataset has today."""
+        return {label.name for label in self.dataset.labels}
+
+    @property
+    def put_right(self) -> int:
+        """How many items bear other labels than the version was taught, or are removed."""
+        return sum(state != "left" for state in self.states.values())
+
+    def _state(self, row: int, stands: Standing) -> str | None:
+        if stands.is_deleted:
+            return "removed"
+        if not self._are_same(set(self.taught(row)), stands.labels):
+            return "relabelled"
+        return "left" if stands.is_left else None
+
+    def _are_same(self, taught: set[str], today: frozenset[str]) -> bool:
+        """Whether they are the same labels, though some may have been renamed since."""
+        gone, new = taught - self.names, today - set(self.version.labels)
+        return taught - gone == today - new and len(gone) == len(new)
+
+    def taught(self, row: int) -> list[str]:
+        """The labels that the version was taught of a row."""
+        return [self.evaluation.labels[place] for place in np.flatnonzero(self.evaluation.truth[row])]
+
+    def open(self, name: str, cell: Cell | None = None) -> Queue:
+        """Return a queue of judged items, one of mistakes.QUEUES; `cell` without one is the most frequent."""
+        if name == "cell" and cell in (None, Cell()):
+            cell = next((cell for cell, _ in self.confusions()), None)
+        rows = np.array([], dtype=np.int64)
+        if name != "cell" or cell:
+            rows = mistakes.rows_of(self.evaluation, name, cell, figures.judged_by(self.version))
+        return Queue(name, cell or Cell(), rows, np.isin(rows, list(self.states)))
+
+    def page(self, queue: Queue, after: int | None, is_done: bool = False, size: int = PAGE_SIZE) -> Page:
+        """Return the items of a queue that are still to do, or those that are done.
+
+        Args:
+            after: the place of the last one that was shown; None for the first page.
+        """
+        places = np.flatnonzero(queue.is_done == is_done)
+        places = places[places > after] if after is not None else places
+        shown = places[:size].tolist()
+        following = shown[-1] if len(places) > size else None
+        return Page(self.cards(queue, shown), following)
+
+    def cards(self, queue: Queue, places: Iterable[int]) -> list[Card]:
+        """Return what is at these places of a queue."""
+        rows = [(place, int(queue.rows[place])) for place in places]
+        items = self._find_items([self.evaluation.hashes[row] for _, row in rows])
+        return [self._card(queue, place, row, items.get(self.evaluation.hashes[row])) for place, row in rows]
+
+    def card_of(self, queue: Queue, item: Item) -> Card | None:
+        """Return what a queue shows of one item; None where it was not judged."""
+        row = self.evaluation.places.get(item.sha256)
+        return None if row is None else self._card(queue, 0, row, item)
+
+    def _find_items(self, hashes: list[str]) -> dict[str, Item]:
+        theirs = select(Item).where(Item.dataset_id == self.dataset.id, Item.sha256.in_(hashes))
+        return {item.sha256: item for item in db.session.scalars(theirs)}
+
+    def _card(self, queue: Queue, place: int, row: int, item: Item | None) -> Card:
+        taught = self.taught(row)
+        suggested = mistakes.suggest(self.evaluation, row, queue.name, queue.cell)
+        is_gone = item is None or item.deleted_at is not None
+        return Card(
+            place=place,
+            name=item.sent_name if item else self.evaluation.names[row],
+            split=self.evaluation.splits[row],
+            item=item,
+            taught=taught,
+            labels=sorted(label.name for label in item.labels) if item else taught,
+            guesses=mistakes.guesses(self.evaluation, row),
+            suggested=suggested if self.names.issuperset(suggested or ()) else None,
+            state="removed" if is_gone else self.states.get(row),
+        )
+
+    def confusions(self) -> list[tuple[Cell, int]]:
+        """Return the cells in which the version erred most often, with how often, CELLS_SHOWN at most."""
+        by = figures.judged_by(self.version)
+        if self.evaluation.has_several:
+            words = evaluations.DECISIONS[1:]
+            worst = _largest(self.evaluation.count_decisions(by)[:, 1:])
+            return [(Cell(label=row, decision=words[column]), count) for row, column, count in worst]
+        worst = _largest(self._confused(by))
+        return [(Cell(true=row, predicted=column), count) for row, column, count in worst]
+
+    def _confused(self, by: str) -> np.ndarray:
+        """Return int (labels, labels): how often each was taken for each other."""
+        here, size = self.evaluation.by == by, len(self.evaluation.labels)
+        truth, said = (part[here].argmax(axis=1) for part in (self.evaluation.truth, self.evaluation.said))
+        wrong = truth != said
+        return np.bincount(truth[wrong] * size + said[wrong], minlength=size * size).reshape(size, size)
+
+
+def _largest(counts: np.ndarray) -> list[tuple[int, int, int]]:
+    """Return (row, column, count) of the largest counts that are not nothing."""
+    order = np.argsort(-counts, axis=None, kind="stable")[:CELLS_SHOWN]
+    places = zip(*np.unravel_index(order, counts.shape), strict=True)
+    return [
+        (int(row), int(column), int(counts[row, column])) for row, column in places if counts[row, column]
+    ]
+
+
+def evaluation_of(version: Version) -> Evaluation | None:
+    """Return what the version said of the items that it was judged by; None where that can't be read."""
+    path = training.folder_of(version.run) / "evaluation.json"
+    return evaluations.read(path, version.labels, figures.thresholds_of(version))
+
+
+def workspace(dataset: Dataset, version: Version) -> Workspace:
+    """Return the place to work on a version's mistakes; abort with 404 where its judgements can't be read."""
+    evaluation = evaluation_of(version)
+    if evaluation is None:
+        abort(404, "What this version said of its images can't be read. Train again to see its mistakes.")
+    return Workspace(dataset, version, evaluation)
