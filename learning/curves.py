@@ -14,7 +14,7 @@ import numpy as np
 
 from learning import heads
 from learning.calibration import SINGLE
-from learning.evaluation import Z_95
+from learning.intervals import Z_95
 
 MOST_ITEMS = 4_000  # more are sampled: memory and time grow with the square and the cube
 PARTS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # and all

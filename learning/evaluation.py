@@ -7,18 +7,18 @@ embeddings answers; tests compare the two.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from learning import multilabel
+from learning import multilabel, reliability
 from learning.calibration import SINGLE
+from learning.intervals import wilson_interval
 from utils import write_atomically
 
-Z_95 = 1.959963984540054  # the two-sided 95 % point of the normal distribution
+LEAST_KEPT = 1e-15  # of a probability
 # What is measured by, and what is measured beside the score of several labels, in words for a person.
 BLOCK_NAMES = {"leave_one_out": "Leave-one-out", "validation": "Validation", "test": "Untouched test"}
 SHARE_NAMES = {
@@ -27,17 +27,6 @@ SHARE_NAMES = {
     "binary_accuracy": "Binary accuracy",
     "exact_accuracy": "Exact accuracy",
 }
-
-
-def wilson_interval(correct: int, count: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share, 0 to 1 (Wilson 1927); (0, 1) when nothing was counted."""
-    if count == 0:
-        return 0.0, 1.0
-    share, squared = correct / count, Z_95**2
-    middle = (share + squared / (2 * count)) / (1 + squared / count)
-    spread = share * (1 - share) / count + squared / (4 * count**2)
-    reach = Z_95 * math.sqrt(spread) / (1 + squared / count)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def measure(
@@ -99,9 +88,9 @@ def evaluate(probabilities: np.ndarray, truth: np.ndarray, labels: list[str]) ->
         labels: their names.
 
     Returns:
-        items, correct, accuracy, interval (95 %), log_loss (nats an item), labels (for each: label,
-        precision, recall, f1, count; 0 where nothing was there to divide by) and confusion: a list of rows,
-        one a true label, of how often each label was predicted.
+        items, correct, accuracy, interval (95 %), log_loss (nats an item), calibration_error (0 to 1), labels
+        (for each: label, precision, recall, f1, count; 0 where nothing was there to divide by) and confusion:
+        a list of rows, one a true label, of how often each label was predicted.
     """
     confusion = confuse(probabilities.argmax(axis=1), truth, len(labels))
     count, correct = len(truth), int(np.trace(confusion))
@@ -112,6 +101,7 @@ def evaluate(probabilities: np.ndarray, truth: np.ndarray, labels: list[str]) ->
         "accuracy": correct / count,
         "interval": list(wilson_interval(correct, count)),
         "log_loss": float(-np.log(np.maximum(own, 1e-15)).mean()),
+        "calibration_error": reliability.find_error(SINGLE, probabilities, np.eye(len(labels))[truth]),
         "labels": measure_labels(confusion, labels),
         "confusion": confusion.tolist(),
     }
@@ -130,6 +120,13 @@ def measure_labels(confusion: np.ndarray, labels: list[str]) -> list[dict[str, A
     f1 = 2 * right / np.maximum(counts + predicted, 1)
     rows = zip(labels, precision.tolist(), recall.tolist(), f1.tolist(), counts.tolist(), strict=True)
     return [dict(zip(("label", "precision", "recall", "f1", "count"), row, strict=True)) for row in rows]
+
+
+def round_figures(probabilities: np.ndarray) -> np.ndarray:
+    """Return probabilities to six significant digits, whose logarithms are kept; 0 below 1e-15."""
+    places = 5 - np.floor(np.log10(np.clip(probabilities, LEAST_KEPT, 1)))
+    tens = 10.0**places
+    return np.where(probabilities < LEAST_KEPT, 0.0, np.round(probabilities * tens) / tens)
 
 
 def write(
@@ -151,7 +148,7 @@ def write(
             "by": kind,
             "probabilities": row,
         }
-        for item, kind, row in zip(items, by, probabilities.round(6).tolist(), strict=True)
+        for item, kind, row in zip(items, by, round_figures(probabilities).tolist(), strict=True)
     ]
     content = {
         "names": labels,

@@ -20,7 +20,7 @@ import numpy as np
 from learning import heads
 from learning.calibration import SINGLE, Calibration
 from learning.curves import Tell, rate
-from learning.evaluation import Z_95
+from learning.intervals import Z_95
 
 MORE = 20  # images of one label whose gain is told
 PARTS = (0.4, 0.6, 0.8)  # of a label's images that are left; and all

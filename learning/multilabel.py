@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from learning import reliability
+from learning.calibration import MULTI
+
 DRAWS = 2_000
 
 
@@ -28,9 +31,9 @@ def evaluate(
         items; micro_f1 (of all decisions together) with its interval (bootstrap over items, 95 %); macro_f1
         and mean_average_precision (means over the labels that some item has; None where none has one);
         binary_accuracy (share of decisions that are right) and exact_accuracy (share of items whose every
-        decision is); log_loss (nats a decision); labels: for each label, precision, recall, f1,
-        average_precision (None where no item has it), count and threshold. A share is 0 where nothing was
-        there to divide by.
+        decision is); log_loss (nats a decision); calibration_error (0 to 1, of all decisions); labels: for
+        each label, precision, recall, f1, average_precision (None where no item has it), count and threshold.
+        A share is 0 where nothing was there to divide by.
     """
     truth = np.asarray(targets) > 0.5
     limits = np.full(len(labels), 0.5) if thresholds is None else np.asarray(thresholds, dtype=np.float64)
@@ -47,6 +50,7 @@ def evaluate(
         "binary_accuracy": float((said == truth).mean()),
         "exact_accuracy": float((misses == 0).mean()),
         "log_loss": _log_loss(probabilities, truth),
+        "calibration_error": reliability.find_error(MULTI, probabilities, truth),
         "labels": rows,
     }
 

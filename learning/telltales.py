@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learning.evaluation import wilson_interval
+from learning.intervals import wilson_interval
 
 FOLDS = 5
 BINS = 12  # a rule says of each of so many ranges whether it is the label's
