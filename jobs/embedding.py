@@ -38,7 +38,7 @@ def embed_dataset(claim: queue.Claim, is_ending: Callable[[], bool]) -> None:
     images = list(_images(claim.dataset_id))
     db.session.rollback()  # nothing below holds the database while it computes
     try:
-        is_whole, message = _embed(claim, images, is_ending), None
+        is_whole, message = embed_images(claim, images, is_ending), None
     except BackboneMissing as error:
         is_whole, message = False, str(error)
     if is_ending() and not is_whole:
@@ -56,8 +56,13 @@ def _images(dataset_id: int) -> Iterator[tuple[str, Opener]]:
         yield sha256, storage.opener(filename)
 
 
-def _embed(claim: queue.Claim, images: list[tuple[str, Opener]], is_ending: Callable[[], bool]) -> bool:
-    """Embed what is missing; false when it was stopped before the end."""
+def embed_images(claim: queue.Claim, images: list[tuple[str, Opener]], is_ending: Callable[[], bool]) -> bool:
+    """Embed what is missing, telling the job how far it is; false when it was stopped before the end.
+
+    Raises:
+        queue.ClaimLost: another worker has taken the job over.
+        BackboneMissing: the backbone could not be prepared.
+    """
     settings = current_app.config["PIGEONHOLE"]
     prepared = find_or_prepare(backbones.DEFAULT)
     store = EmbeddingStore(settings.folder("embeddings"), prepared.identifier)

@@ -12,7 +12,7 @@ from sqlalchemy import and_, delete, not_, or_, select
 
 from datasets import sweep as sweeping
 from jobs import batches, imports, runs, spent, trees, webhooks
-from models import IdempotencyKey, Import, Job, Run, db, now
+from models import Dataset, IdempotencyKey, Import, Job, Run, db, now
 from utils import lock_file
 
 # A folder or file younger than this may be on its way into a row that is not committed yet.
@@ -25,7 +25,7 @@ SAMPLES_KEPT_SECONDS = 24 * 3600
 
 def find() -> list[Path]:
     """Folders of runs and answers, and uploads, that no row knows (no young ones); old sample images."""
-    unknown = (*_unknown_runs(), *_unknown_uploads(), *batches.unknown_folders())
+    unknown = (*_unknown_runs(), *_unknown_uploads(), *_unknown_findings(), *batches.unknown_folders())
     return [*(path for path in unknown if _is_old(path)), *_old_samples()]
 
 
@@ -36,7 +36,9 @@ def sweep() -> int:
     """
     count = sweeping.sweep_rows() + batches.sweep_rows() + webhooks.sweep_rows() + spent.sweep_rows()
     done = now() - SMALL_JOBS_KEPT
-    db.session.execute(delete(Job).where(Job.kind.in_(("embed", "preview")), Job.finished_at < done))
+    db.session.execute(
+        delete(Job).where(Job.kind.in_(("embed", "preview", "examine")), Job.finished_at < done)
+    )
     over = now() - timedelta(hours=current_app.config["PIGEONHOLE"].idempotency_hours)
     db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < over))
     db.session.commit()
@@ -89,6 +91,13 @@ def _unknown_uploads() -> Iterator[Path]:
     known = {path.name for import_ in db.session.scalars(waiting) for path in imports.uploads_of(import_)}
     known |= batches.waiting_uploads()
     folder = current_app.config["PIGEONHOLE"].folder("uploads")
+    yield from (path for path in folder.iterdir() if path.name not in known)
+
+
+def _unknown_findings() -> Iterator[Path]:
+    """What was found of datasets that are gone, and what a killed worker left there."""
+    known = {f"{dataset_id}.json" for dataset_id in db.session.scalars(select(Dataset.id))}
+    folder = current_app.config["PIGEONHOLE"].folder("findings")
     yield from (path for path in folder.iterdir() if path.name not in known)
 
 

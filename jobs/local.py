@@ -1,4 +1,4 @@
-"""The worker on this machine: a lane for imports and embeddings, one for samples, RUN_LANES lanes for runs.
+"""The worker on this machine: a lane for each of the quick kinds of work, RUN_LANES lanes for runs.
 
 Beside them threads of their own send what webhooks are told, so that no slow receiver keeps a job waiting.
 
@@ -21,7 +21,7 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from config import Config
-from jobs import batches, deliveries, embedding, imports, leftovers, previews, queue, run_lane
+from jobs import batches, deliveries, embedding, examining, imports, leftovers, previews, queue, run_lane
 from models import Job, db
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS = 0.3  # between two looks at an empty queue
 # A long run keeps no image waiting, and a long import nobody who looks at samples.
 QUICK_KINDS, SAMPLE_KINDS, RUN_KINDS = ("import", "embed"), ("preview",), ("run",)
-BATCH_KINDS = ("predict",)
+BATCH_KINDS, EXAMINE_KINDS = ("predict",), ("examine",)
 SENDERS = 4  # threads that send to webhooks: a slow receiver occupies one of them
 NICENESS = 10  # pages and predictions go first
 DIED_TOO_OFTEN = "This was tried {} times and its worker died each time. Try it in smaller parts."
@@ -40,6 +40,7 @@ WORK: dict[str, Callable[[queue.Claim, Callable[[], bool]], None]] = {
     "embed": embedding.embed_dataset,
     "preview": previews.draw_all,
     "predict": batches.work_through,
+    "examine": examining.examine,
     "run": run_lane.do_run,
 }
 
@@ -72,7 +73,7 @@ def work(app: Flask, ending: threading.Event) -> None:
 
 def list_lanes(settings: Config) -> list[tuple[str, ...]]:
     """The kinds of jobs that each lane of a worker takes."""
-    return [QUICK_KINDS, SAMPLE_KINDS, BATCH_KINDS, *[RUN_KINDS] * max(1, settings.run_lanes)]
+    return [QUICK_KINDS, SAMPLE_KINDS, BATCH_KINDS, EXAMINE_KINDS, *[RUN_KINDS] * max(1, settings.run_lanes)]
 
 
 def see_through(app: Flask, job_id: int, ending: threading.Event, tell: Callable[[Job], None]) -> None:

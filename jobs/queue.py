@@ -54,7 +54,7 @@ class Claim:
 
 
 def submit(kind: str, dataset: Dataset, user: User | None = None) -> Job:
-    """Put a job of `kind` (import, embed, preview, predict or run) at the end of the queue.
+    """Put a job of `kind` (import, embed, examine, preview, predict or run) at the end of the queue.
 
     Raises:
         TooManyWaiting: the user has 200 of the kind there. Of what nobody in particular asked for there is

@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from jobs import memory, queue, runs, trainers, training
 from jobs.embedding import request_embedding
+from jobs.examining import request_examination
 from models import Run, db
 
 logger = logging.getLogger(__name__)
@@ -180,4 +181,5 @@ def _settle(claim: queue.Claim, run_id: int, state: str, message: str | None) ->
     training.settle_run(run)
     queue.settle(claim, state, message)  # webhooks are told of the version too
     request_embedding(run.dataset)  # of what came in meanwhile
+    request_examination(run.dataset)
     db.session.commit()

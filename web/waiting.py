@@ -21,9 +21,16 @@ KINDS = {
     "import": "Import",
     "embed": "Getting to know images",
     "preview": "Sample images",
+    "examine": "Looking for what would help",
     "predict": "Predicting many images",
 }
-LANES = (local.RUN_KINDS, local.QUICK_KINDS, local.SAMPLE_KINDS, local.BATCH_KINDS)
+LANES = (
+    local.RUN_KINDS,
+    local.QUICK_KINDS,
+    local.SAMPLE_KINDS,
+    local.BATCH_KINDS,
+    local.EXAMINE_KINDS,
+)
 NOBODY_WORKS = "Next in the queue, but no worker takes it up: is one running?"
 MOST = 100  # jobs shown of each part of the page
 RETRIED = ("run", "embed")  # an import only while what was sent is kept; sample images not at all
