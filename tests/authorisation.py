@@ -116,6 +116,7 @@ PAGES = {
     "versions.make_live": "editor",
     "versions.package": "viewer",
     "versions.delete": "editor",
+    "calibrations.show": "viewer",
     "mistakes.index": "viewer",
     "mistakes.show": "viewer",
     "mistakes.act": "editor",

@@ -55,7 +55,7 @@ def finish(run: Run, proven: tuple[str, ...] = (), wrong_tests: int = 0) -> Vers
         item["probabilities"] = item["probabilities"][::-1]
     runs.write_result(folder, _result(labels, judged, list(proven)))
     (folder / "evaluation.json").write_text(json.dumps({"items": judged}))
-    _pack(folder / "package", list(proven))
+    _pack(folder / "package", labels, list(proven))
     run.job.state, run.job.started_at, run.job.finished_at = "finished", now(), now()
     version = training.settle_run(run)
     db.session.commit()
@@ -89,9 +89,10 @@ def _measure(labels: list[str], judged: list[dict]) -> dict:
     return evaluation.evaluate(probabilities, truth, labels)
 
 
-def _pack(folder, proven: list[str]) -> None:
+def _pack(folder, labels: list[str], proven: list[str]) -> None:
     folder.mkdir()
-    write_spec(folder, {"format": FORMAT, "format_version": FORMAT_VERSION, "proven": proven})
+    facts = {"format": FORMAT, "format_version": FORMAT_VERSION, "proven": proven, "labels": labels}
+    write_spec(folder, facts | {"task": "single-label", "temperature": 0.5, "thresholds": []})
     (folder / "model.tflite").write_bytes(b"a network")
     (folder / "golden").mkdir()
     (folder / "golden" / "0.png").write_bytes(b"an image")
