@@ -36,12 +36,17 @@ function watch(root) {
     if (all[place]) focusOn(all[place]);
   }
 
-  // The next image to do after this one, else the first; where none is left, the way on.
+  // Goes to the next image to do after this one, else the first; says whether there is one.
   function goOn(card) {
     const all = cards();
     const place = all.indexOf(card);
     const next = [...all.slice(place + 1), ...all.slice(0, place)].find(isOpen);
-    if (next) return focusOn(next);
+    if (next) focusOn(next);
+    return Boolean(next);
+  }
+
+  // Where none is left on the page: the next page, or training.
+  function goFurther(card) {
     const way = root.querySelector("[data-next]") ?? root.querySelector("[data-again]:not([hidden]) button");
     (way ?? card).focus();
   }
@@ -86,12 +91,13 @@ function watch(root) {
     if (card.hasAttribute("aria-busy")) return;
     const fields = new FormData(form, button);
     const asked = ask(card, form.action, fields);
-    goOn(card);
+    const isMore = goOn(card);
     const facts = await asked;
     if (!facts) return;
     if (facts.undo) undone.push({ address: facts.undo, id: card.id });
-    replace(card, facts.card);
+    const fresh = replace(card, facts.card);
     show(facts);
+    if (!isMore) goFurther(fresh);
     const left = cards().filter(isOpen).length;
     tell(`${facts.name}: ${facts.words}.${left ? "" : " All on this page are done."}`);
   }
@@ -125,8 +131,22 @@ function watch(root) {
     return element.closest("select, textarea, input:not([type=checkbox])");
   }
 
+  // A press on an image shows it large; with Ctrl or the middle button its page opens as from any link.
+  const large = root.querySelector("[data-large-view]");
+  list.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-large]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const image = large.querySelector("[data-large-image]");
+    image.src = link.dataset.large;
+    image.alt = link.querySelector("img").alt;
+    large.querySelector("[data-large-link]").href = link.href;
+    large.showModal();
+    large.addEventListener("close", () => focusOn(link.closest(".mistake")), { once: true });
+  });
+
   document.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (large.open || event.altKey || event.ctrlKey || event.metaKey) return;
     const card = current();
     if (isTyping(event.target)) {
       if (event.key === "Escape" && card) focusOn(card);
@@ -140,7 +160,7 @@ function watch(root) {
     const isBar = event.target.closest("[data-mistakes]") || event.target === document.body;
     if (key === "u" && isBar && !undoButton.hidden) return undo();
     if (!card || (key === "Enter" && event.target !== card)) return; // Enter on a button is the button's
-    if (key === "Enter" && !card.querySelector('[data-key="Enter"]')) return card.querySelector("a")?.click();
+    if (key === "Enter" && !card.querySelector('[data-key="Enter"]')) return card.querySelector("[data-large]")?.click();
     if (press(card, key)) event.preventDefault();
   });
 

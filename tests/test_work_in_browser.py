@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+from playwright.sync_api import expect
 from sqlalchemy import select
 
 from jobs import runs, training
@@ -131,6 +132,24 @@ def test_a_tap_on_a_cell_opens_its_images_in_either_theme(page, address, dataset
     )
     page.get_by_role("heading", name="“red” taken for “blue”").wait_for()
     assert page.faults == []
+
+
+def test_mistakes_are_put_right_by_keyboard_alone(page, address, dataset):
+    teach(dataset)
+    finish(start(dataset))
+    page.goto(f"{address}{DATASET}/versions/1/mistakes/wrong")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("s")
+    expect(page.get_by_text("labelled blue. All on this page are done.")).to_be_visible()
+    expect(page.locator("[data-put-right]")).to_have_text("1")
+    expect(page.get_by_role("button", name="Train again")).to_be_focused()
+    page.keyboard.press("u")
+    expect(page.get_by_text("taken back")).to_be_visible()
+    expect(page.locator(".mistake")).to_be_focused()
+    page.keyboard.press("l")
+    expect(page.get_by_text("red/0.jpg: left as it is")).to_be_visible()
+    expect(page.locator("[data-done]")).to_have_text("1")
+    assert (faults_of(page), page.faults) == ([], [])
 
 
 def test_a_table_is_sorted_by_a_press_on_its_head(page, address, dataset):

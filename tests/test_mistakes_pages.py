@@ -1,0 +1,172 @@
+"""A version's mistakes as a place to work: what is shown, what is done about it, and taking that back."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from datasets import editing, labels
+from models import Dataset, Item, Member, Review, db
+from tests.teaching import finish, start, teach
+
+MISTAKES = "/datasets/flowers/versions/1/mistakes"
+WRONG = f"{MISTAKES}/wrong"
+JSON = {"Accept": "application/json"}
+
+
+@pytest.fixture
+def owner(client, sign_in, alice, dataset):
+    """A browser in which alice is signed in."""
+    return sign_in(client, alice)
+
+
+@pytest.fixture
+def mistaken(dataset):
+    """The one item that a version took for another: a red photo, called blue."""
+    teach(dataset)
+    finish(start(dataset))
+    return db.session.scalar(select(Item).filter_by(sent_name="red/0.jpg"))
+
+
+def names(item: Item) -> list[str]:
+    db.session.expire_all()
+    return [label.name for label in item.labels]
+
+
+def do(browser, item: Item, headers=None, **form):
+    return browser.post(WRONG, data={"item": item.id, **form}, headers=headers)
+
+
+def is_open(browser, queue: str = "wrong") -> bool:
+    return '<li class="mistake"' in browser.get(f"{MISTAKES}/{queue}").text
+
+
+def test_an_image_is_shown_with_what_was_said_and_what_was_taught(owner, mistaken):
+    page = owner.get(WRONG).text
+    assert "Taught as <strong>red</strong>" in page
+    assert "90.0 %" in page
+    assert f"/thumbnails/{mistaken.filename}" in page
+
+
+def test_the_workplace_opens_at_a_queue_with_something_to_do(owner, mistaken):
+    assert owner.get(f"{MISTAKES}/").location == f"{MISTAKES}/suspects"
+
+
+def test_relabelling_takes_the_item_out_of_the_queue_and_undo_brings_it_back(owner, mistaken):
+    answer = do(owner, mistaken, label="blue")
+    assert (answer.status_code, names(mistaken)) == (303, ["blue"])
+    assert not is_open(owner)
+    page = owner.get(f"{WRONG}?done=1").text
+    assert "Relabelled</strong>: blue" in page
+    undo = do(owner, mistaken, JSON, label="red").json["undo"]
+    owner.post(undo)
+    assert names(mistaken) == ["blue"]
+
+
+def test_a_script_is_told_what_was_done_with_the_card_as_it_is_now(owner, mistaken):
+    told = do(owner, mistaken, JSON, label="blue").json
+    assert (told["words"], told["left"], told["done"], told["put_right"]) == ("labelled blue", 0, 1, 1)
+    assert "Relabelled" in told["card"]
+    back = owner.post(told["undo"], headers=JSON).json
+    assert (back["left"], back["put_right"], names(mistaken)) == (1, 0, ["red"])
+
+
+def test_what_is_left_as_it_is_comes_back_in_no_queue(owner, mistaken):
+    told = do(owner, mistaken, JSON, do="leave").json
+    assert (told["words"], told["put_right"]) == ("left as it is", 0)
+    assert not is_open(owner)
+    assert not is_open(owner, "cell")
+    assert "Left as it is" in owner.get(f"{WRONG}?done=1").text
+    owner.post(told["undo"])
+    assert is_open(owner)
+
+
+def test_choosing_the_label_that_it_bears_leaves_it_as_it_is(owner, mistaken):
+    assert do(owner, mistaken, JSON, label="red").json["words"] == "left as it is"
+
+
+def test_a_review_counts_only_while_the_labels_are_what_they_were(owner, mistaken, dataset, alice):
+    do(owner, mistaken, do="leave")
+    editing.relabel([mistaken], "blue", alice)
+    made = editing.relabel([mistaken], "red", alice)
+    assert not is_open(owner)
+    editing.undo(made)
+    db.session.commit()
+    assert "Relabelled" in owner.get(f"{WRONG}?done=1").text
+
+
+def test_what_was_left_stays_so_for_the_next_version(owner, mistaken, dataset):
+    do(owner, mistaken, do="leave")
+    finish(start(dataset))
+    page = owner.get(WRONG.replace("/1/", "/2/")).text
+    assert "All done" in page
+
+
+def test_a_label_renamed_since_makes_nothing_relabelled(owner, mistaken, dataset):
+    do(owner, mistaken, do="leave")
+    labels.rename(labels.find(dataset, "red"), "crimson")
+    db.session.commit()
+    assert "Left as it is" in owner.get(f"{WRONG}?done=1").text
+
+
+def test_a_removed_image_is_passed_over_and_undo_brings_it_back(owner, mistaken):
+    told = do(owner, mistaken, JSON, do="remove").json
+    db.session.expire_all()
+    assert mistaken.deleted_at is not None
+    assert not is_open(owner)
+    assert do(owner, mistaken, JSON, label="blue").status_code == 422
+    assert owner.post(told["undo"], headers=JSON).json["words"] == "taken back"
+    assert is_open(owner)
+
+
+def test_what_was_put_right_is_counted_beside_the_button_to_train_again(owner, mistaken, dataset):
+    do(owner, mistaken, label="blue")
+    page = owner.get(WRONG).text
+    assert "data-put-right>1</strong> put right" in page
+    assert "/again" in page
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        ({"item": "x"}, 400),
+        ({"item": "999"}, 404),
+        ({"do": "burn"}, 400),
+        ({"label": ""}, 422),
+        ({"label": ["red", "blue"]}, 422),
+        ({"label": "a" * 101}, 422),
+    ],
+)
+def test_a_form_that_makes_no_sense_is_no_error_of_ours(owner, mistaken, form, status):
+    assert owner.post(WRONG, data={"item": mistaken.id} | form, headers=JSON).status_code == status
+    assert names(mistaken) == ["red"]
+
+
+@pytest.mark.parametrize("query", ["", "?review=9", "?change=x", "?change=9"])
+def test_an_undo_of_nothing_is_no_error_of_ours(owner, mistaken, query):
+    more = f"{query}&item={mistaken.id}" if query else f"?item={mistaken.id}"
+    assert owner.post(f"{WRONG}/undo{more}").status_code in (400, 404)
+
+
+def test_an_unknown_queue_is_not_found(owner, mistaken):
+    assert owner.get(f"{MISTAKES}/nonsense").status_code == 404
+    assert owner.post(f"{MISTAKES}/nonsense", data={"item": mistaken.id}).status_code == 404
+
+
+def test_a_viewer_sees_but_changes_nothing(client, sign_in, bob, dataset, mistaken):
+    db.session.add(Member(dataset_id=dataset.id, user_id=bob.id, role="viewer"))
+    browser = sign_in(client, bob)
+    page = browser.get(WRONG).text
+    assert "Taught as" in page and "Remove" not in page and "mistakes.js" not in page
+    assert do(browser, mistaken, do="leave").status_code == 403
+    assert db.session.scalar(select(Review)) is None
+
+
+def test_an_item_of_another_dataset_is_neither_shown_nor_changed(owner, mistaken, alice):
+    other = Dataset(slug="birds", name="Birds", members=[Member(user=alice, role="owner")])
+    db.session.add(other)
+    db.session.flush()
+    mistaken.dataset_id = other.id
+    db.session.commit()
+    assert f"/thumbnails/{mistaken.filename}" not in owner.get(WRONG).text
+    assert do(owner, mistaken, label="blue").status_code == 404
