@@ -80,6 +80,7 @@ def _describe_run(job: Job) -> dict[str, Any] | None:
         "state": job.state,
         "message": job.message,
         "version": run.version.number if run.version else None,
+        "promotion": run.version.promotion if run.version else None,
         "url": f"/api/v1/runs/{run.id}",
     }
 

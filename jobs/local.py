@@ -1,6 +1,7 @@
 """The worker on this machine: a lane for each of the quick kinds of work, RUN_LANES lanes for runs.
 
-Beside them threads of their own send what webhooks are told, so that no slow receiver keeps a job waiting.
+Beside them threads of their own send what webhooks are told, so that no slow receiver keeps a job waiting,
+and one lets challengers answer in the shadow (jobs/shadow.py).
 
 It may be killed at any moment without harm. Asked to end (SIGTERM), it ends its trainer, gives its jobs back
 to the queue and leaves; no trainer outlives it.
@@ -21,7 +22,18 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from config import Config
-from jobs import batches, deliveries, embedding, examining, imports, leftovers, previews, queue, run_lane
+from jobs import (
+    batches,
+    deliveries,
+    embedding,
+    examining,
+    imports,
+    leftovers,
+    previews,
+    queue,
+    run_lane,
+    shadow,
+)
 from models import Job, db
 
 logger = logging.getLogger(__name__)
@@ -62,6 +74,7 @@ def work(app: Flask, ending: threading.Event) -> None:
     threads = [threading.Thread(target=_work_lane, args=(shift, kinds), name=kinds[0]) for kinds in lanes]
     threads.append(threading.Thread(target=_beat, args=(shift,), name="heartbeat", daemon=True))
     threads += [threading.Thread(target=deliveries.work, args=(app, ending)) for _ in range(SENDERS)]
+    threads.append(threading.Thread(target=shadow.work, args=(app, ending), name="shadow"))
     for thread in threads:
         thread.start()
     while not ending.wait(1.0):

@@ -24,7 +24,7 @@ async function toggle(button) {
 
 function tell(button, facts) {
   if (!isWished() || !(facts.is_over || facts.next)) return;
-  new Notification(button.dataset.notify, { body: facts.message ?? facts.words, tag: globalThis.location.pathname });
+  new Notification(button.dataset.notify, { body: facts.message ?? (facts.verdict || facts.words), tag: globalThis.location.pathname });
 }
 
 document.querySelectorAll("[data-notify]").forEach((button) => {

@@ -44,6 +44,7 @@ MAY_IMPORT = {
         *("learning.backbones", "learning.embeddings", "learning.package", "learning.proof"),
         *("learning.curves", "learning.gains", "learning.lookalikes", "learning.telltales"),
         *("learning.calibration", "learning.evaluation", "learning.inputs", "learning.explaining"),
+        *("learning.comparison", "learning.intervals"),
         *("learning.uploads.facts", "learning.uploads.throwaway"),
     },
     "web": {"web", "models", "datasets", "jobs", "serving", "learning", "utils", "config"},

@@ -14,6 +14,7 @@ from web.api import feedback as api_feedback
 from web.api import imports as api_imports
 from web.api import items as api_items
 from web.api import labels as api_labels
+from web.api import live as api_live
 from web.api import members as api_members
 from web.api import predict as api_predict
 from web.api import runs as api_runs
@@ -42,6 +43,7 @@ from web.pages import (
     jobs,
     labels,
     lists,
+    live,
     members,
     metrics,
     mistakes,
@@ -72,6 +74,7 @@ PAGES = (
     versions,
     calibrations,
     mistakes,
+    live,
     comparisons,
     bokehjs,
     health,
@@ -86,7 +89,7 @@ PAGES = (
 )
 API = (
     *(api_datasets, api_labels, api_items, api_additions, api_imports, api_changes),
-    *(api_runs, api_versions, api_predict, api_feedback),
+    *(api_runs, api_versions, api_live, api_predict, api_feedback),
     *(api_members, api_tokens, api_users),
     api_webhooks,
 )

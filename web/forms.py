@@ -142,6 +142,10 @@ class DatasetSettingsForm(FlaskForm):
         [Optional(), NumberRange(1, 3_650, "Choose 1 to 3,650 days.")],
         description="Empty: as long as this server keeps all predictions.",
     )
+    is_promoting = BooleanField(
+        "New versions go live by themselves when they are not worse",
+        description="Judged on the same test images as the live version. Off: somebody has to say so.",
+    )
 
 
 class MemberForm(FlaskForm):

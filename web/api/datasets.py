@@ -57,6 +57,9 @@ class DatasetBody(Tally):
         required=True, allow_none=True, metadata={"description": "null: as long as the server keeps them."}
     )
     live_version = fields.Int(required=True, allow_none=True)
+    is_promoting = fields.Bool(
+        required=True, metadata={"description": "Do new versions go live by themselves when not worse?"}
+    )
     unlabelled = fields.Int(required=True)
     url = fields.Str(required=True)
     created_at = fields.Str(required=True)
@@ -83,6 +86,7 @@ class DatasetSettings(Schema):
     name = fields.Str(validate=validate.Length(1, NAME_LENGTH), metadata={"description": "Its slug stays."})
     description = fields.Str(validate=validate.Length(max=MAX_DESCRIPTION))
     is_public = Truth()
+    is_promoting = Truth()
     prediction_days = Whole(
         allow_none=True, validate=validate.Range(1, MAX_DAYS, error=f"Choose 1 to {MAX_DAYS:,} days.")
     )
@@ -209,6 +213,7 @@ def as_json(dataset: Dataset, role: str) -> dict[str, Any]:
         "is_public": dataset.is_public,
         "prediction_days": dataset.prediction_days,
         "live_version": dataset.live_version,
+        "is_promoting": dataset.is_promoting,
         **_tally(counts.get("splits", {})),
         "unlabelled": counts.get("unlabelled", 0),
         "url": url_for("api_datasets.show", slug=dataset.slug),

@@ -36,6 +36,11 @@ class RunBody(Progress):
     backbone = fields.Str()
     settings = fields.Dict(keys=fields.Str(), metadata={"description": "But own code, which is in run.yaml."})
     version = fields.Int(allow_none=True, metadata={"description": "Number of the version it gave."})
+    promotion = fields.Dict(
+        keys=fields.Str(),
+        allow_none=True,
+        metadata={"description": "Whether that went live by itself and why, as the version says it."},
+    )
     url = fields.Str()
     created_at = fields.Str()
 
@@ -208,6 +213,7 @@ def as_json(run: Run) -> dict:
         "settings": {name: value for name, value in (run.settings or {}).items() if name != "code"},
         **job_as_json(run.job),
         "version": run.version.number if run.version else None,
+        "promotion": run.version.promotion if run.version else None,
         "url": url_for("api_runs.show", run_id=run.id),
         "created_at": as_time(run.created_at),
     }

@@ -16,7 +16,7 @@ from learning import options
 from learning.uploads.facts import ModelRefused
 from models import Dataset, Version, db
 from serving import pairing
-from web import packages
+from web import going_live, packages
 from web.access import get_dataset, get_user
 from web.answers import find_version
 from web.api.frame import Noun, answer_nothing, needs
@@ -33,6 +33,22 @@ METRICS = ("task", "score", "accuracy", "interval", "leave_one_out", "validation
 SETTINGS = set(options.of("uploaded")) - {"model", "model_labels"}
 
 
+class PromotionBody(Schema):
+    """Whether a version went live by itself, and why (`items` and what follows: where it was compared)."""
+
+    went_live = fields.Bool(required=True)
+    sentence = fields.Str(required=True, metadata={"description": "For a person."})
+    compared_with = fields.Int(metadata={"description": "The version that was live then."})
+    items = fields.Int(metadata={"description": "How many images both had judged, with the same labels."})
+    by = fields.Str(
+        allow_none=True,
+        validate=validate.OneOf((pairing.TEST, pairing.OUT_OF_SAMPLE)),
+        metadata={"description": "Test images, or all that neither had learnt from."},
+    )
+    right = fields.Int(metadata={"description": "On how many it was right."})
+    compared_right = fields.Int(metadata={"description": "On how many the live version was."})
+
+
 class VersionBody(Schema):
     """One version and its figures."""
 
@@ -43,6 +59,7 @@ class VersionBody(Schema):
     proven = fields.List(fields.Str(), metadata={"description": "Formats whose answers were checked."})
     formats = fields.List(fields.Str(), metadata={"description": "What `/package?format=` gives."})
     metrics = fields.Dict(keys=fields.Str())
+    promotion = fields.Nested(PromotionBody, allow_none=True)
     run = fields.Str(metadata={"description": "Where its run is."})
     created_at = fields.Str()
 
@@ -127,8 +144,7 @@ def make_live(slug: str, number: int) -> dict:
     """Let this version answer from now on."""
     dataset = get_dataset(slug, "editor")
     version = find_version(dataset, number)
-    dataset.live_version = version.number
-    db.session.commit()
+    going_live.make_live(dataset, version)
     return _as_json(version, dataset)
 
 
@@ -211,6 +227,7 @@ def _as_json(version: Version, dataset: Dataset) -> dict:
         "proven": version.proven,
         "formats": [packages.WHOLE, *packages.list_formats(version)],
         "metrics": {name: version.metrics.get(name) for name in METRICS},
+        "promotion": version.promotion,
         "run": url_for("api_runs.show", run_id=version.run_id),
         "created_at": as_time(version.created_at),
     }

@@ -97,6 +97,7 @@ def settings(slug: str) -> Response | str | tuple[str, int]:
     dataset.description = form.description.data or ""
     dataset.is_public = form.is_public.data
     dataset.prediction_days = form.prediction_days.data
+    dataset.is_promoting = form.is_promoting.data
     db.session.commit()
     flash("Saved.", "success")
     return redirect(url_for("datasets.settings", slug=dataset.slug))

@@ -14,6 +14,7 @@ from utils import ImageRefused
 from web import charts
 from web.access import get_dataset, get_user, has_role, public
 from web.answers import answer_all, find_version, get_prediction
+from web.inputs import local_address
 from web.limits import limits
 from web.reference.document import server_address
 from web.reference.snippets import PHOTO, Call, Snippet, write
@@ -99,7 +100,8 @@ def give_feedback(filename: str) -> AnyResponse:
         return redirect(url_for("predict.show", filename=filename), 303)
     db.session.commit()
     flash("Thank you, that is noted.", "success")
-    return redirect(url_for("predict.show", filename=filename), 303)
+    back = local_address(request.form.get("back", ""), url_for("predict.show", filename=filename))
+    return redirect(back, 303)
 
 
 @blueprint.get("/predict/<filename>.json")

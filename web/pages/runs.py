@@ -242,5 +242,6 @@ def _progress(run: Run, slug: str) -> dict[str, Any]:
         "curves": curves.Curves(events).as_json(),
         "percent": 100 if job["state"] == "finished" else phases.percent(events),
         "log": training.log(run, LOG_BYTES) or "Nothing yet.",
+        "verdict": version.promotion["sentence"] if version and version.promotion else "",
         "next": version and url_for("versions.show", slug=slug, number=version.number),
     }

@@ -10,10 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobs import disk, removal
+from jobs import disk, live, removal
 from models import Dataset, Item, Version, db
 from serving import evaluations
-from web import charts, figures, packages, readiness, tag_charts, work
+from web import charts, figures, going_live, packages, readiness, tag_charts, work
 from web.access import get_dataset
 from web.answers import find_version
 from web.mistakes import evaluation_of
@@ -32,7 +32,11 @@ def index(slug: str) -> str:
     query = select(Version).filter_by(dataset_id=dataset.id).options(joinedload(Version.run))
     versions = db.session.scalars(query.order_by(Version.number.desc())).all()
     return render_template(
-        "versions/index.html", dataset=dataset, versions=versions, score_of=figures.score_of
+        "versions/index.html",
+        dataset=dataset,
+        versions=versions,
+        score_of=figures.score_of,
+        live=going_live.describe(dataset),
     )
 
 
@@ -55,6 +59,7 @@ def show(slug: str, number: int) -> str:
         formats=packages.list_formats(version),
         name_to_type=_name(version),
         few=readiness.FEW,
+        live=going_live.describe(dataset),
     )
 
 
@@ -71,9 +76,11 @@ def cell(slug: str, number: int) -> AnyResponse:
 def make_live(slug: str, number: int) -> AnyResponse:
     """Let this version answer from now on."""
     dataset, version = _find(slug, number, "editor")
-    dataset.live_version = version.number
-    db.session.commit()
-    flash(f"Version {number} answers now.", "success")
+    going_live.make_live(dataset, version)
+    undo = None
+    if live.find_previous(dataset):
+        undo = url_for("live.roll_back", slug=slug, **{"from": number})
+    flash({"text": f"Version {number} answers now.", "undo": undo}, "success")
     return redirect(url_for("versions.show", slug=slug, number=number), 303)
 
 
