@@ -108,9 +108,7 @@ class Rejection:
 
     def nearest(self, embedding: np.ndarray, count: int = 6) -> list[tuple[str, float]]:
         """Return SHA-256 of the taught images most like this one and their cosine similarity, best first."""
-        asked = strangeness.normalise(embedding[np.newaxis, : self.references.shape[1]])[0]
-        parts = [self.references[rows] @ asked for rows in strangeness.chunks(len(self.references))]
-        similar = np.concatenate(parts) * self.scales
+        similar = self._compare(embedding[np.newaxis], np.arange(len(self.references)))[0]
         order = np.argsort(-similar, kind="stable")[:count]
         return [(self.hashes[place].tobytes().hex(), float(similar[place])) for place in order]
 
@@ -154,12 +152,18 @@ class Rejection:
     def _find_nearest(self, embeddings: np.ndarray, label: int, hashes: np.ndarray | None) -> np.ndarray:
         """Return the cosine similarity, 0 to 1, to the nearest reference that has the label."""
         places = self._places[label]
-        asked = strangeness.normalise(embeddings[:, : self.references.shape[1]])
-        similar = (asked @ self.references[places].astype(np.float32).T) * self.scales[places]
+        similar = self._compare(embeddings, places)
         if hashes is not None:
             is_own = strangeness.shorten(hashes)[:, np.newaxis] == strangeness.shorten(self.hashes[places])
             similar[is_own | (similar > COPY)] = 0
         return similar.max(axis=1, initial=0)
+
+    def _compare(self, embeddings: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Return cosine similarities, float32 (items, places), of few references at a time (for the cache)."""
+        asked = strangeness.normalise(embeddings[:, : self.references.shape[1]])
+        parts = [places[rows] for rows in strangeness.chunks(len(places))]
+        similar = [asked @ self.references[part].astype(np.float32).T for part in parts]
+        return np.concatenate(similar, axis=1) * self.scales[places]
 
     @cached_property
     def _places(self) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ from learning.calibration import SINGLE
 
 KEEPS = 0.95  # of held-out images, by the threshold
 MOST_AXES = 64
-CHUNK = 1_024
+CHUNK = 256
 STEEPNESS = 1.8  # π / √3, of the logistic distribution with spread 1
 # What the main axes leave over tells of wholly other images only: what is less than far out does not count.
 SHIFTS = np.array([0.0, 0.0, 2.0])
