@@ -159,7 +159,7 @@ class Rejection:
         return similar.max(axis=1, initial=0)
 
     def _compare(self, embeddings: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Return cosine similarities, float32 (items, places), of few references at a time (for the cache)."""
+        """Return cosine similarities, float32 (items, places), a few references at a time."""
         asked = strangeness.normalise(embeddings[:, : self.references.shape[1]])
         parts = [places[rows] for rows in strangeness.chunks(len(places))]
         similar = [asked @ self.references[part].astype(np.float32).T for part in parts]
