@@ -34,8 +34,11 @@ logits = network.get_tensor(network.get_output_details()[0]["index"])[0].astype(
 """
 SOFTMAX = """\
 probabilities = np.exp((logits - logits.max()) / package["temperature"])
-for label, probability in zip(package["labels"], probabilities / probabilities.sum()):
+probabilities = probabilities / probabilities.sum()
+for label, probability in zip(package["labels"], probabilities):
     print(f"{probability:.6f} {label}")
+best, limits = probabilities.argmax(), package["thresholds"] or [0] * len(probabilities)
+print(package["labels"][best] if probabilities[best] >= limits[best] else "not sure")
 """
 SIGMOIDS = """\
 probabilities = 1 / (1 + np.exp(-(logits * package["scales"] + package["offsets"])))
@@ -43,7 +46,8 @@ for label, probability, threshold in zip(package["labels"], probabilities, packa
     print(f"{probability:.6f} {label}" + (" *" if probability >= threshold else ""))
 """
 AFTERWARDS = {
-    SINGLE: "`temperature` in package.json divides before the softmax",
+    SINGLE: "`temperature` in package.json divides before the softmax; the likeliest label is said where it "
+    "reaches its number in `thresholds`, if there are any",
     MULTI: "package.json's `scales` and `offsets` calibrate before the sigmoid; a label is said from its "
     "threshold on (marked *)",
 }
@@ -66,7 +70,8 @@ Precision: how often it is right when it says the label. Recall: how many of the
 ## What to know before relying on it
 
 - It knows nothing but these labels{strangers}.
-- It was measured on photos like those it learnt from. Other cameras, places or light can make it worse.
+{certainty}- It was measured on photos like those it learnt from. Other cameras, places or light can make it
+  worse.
 - {fewest}
 - {origin}
 
@@ -106,12 +111,27 @@ def write(spec: dict[str, Any]) -> str:
         if is_single
         else _weakest(measured),
         strangers=": a photo of something else gets one of them all the same" if is_single else "",
+        certainty="".join(f"- {words}\n" for words in _describe_certainty(spec, measured)),
         fewest=f"{_plain(fewest['label'])} has the fewest images to be measured by: {fewest['count']}.",
         origin=_describe_origin(spec),
         proven=", ".join(spec["proven"]) or "none yet",
         use_alone=USE_ALONE + (SOFTMAX if is_single else SIGMOIDS),
         afterwards=AFTERWARDS[spec["task"]],
     )
+
+
+def _describe_certainty(spec: dict[str, Any], measured: dict[str, Any]) -> list[str]:
+    """Say what its probabilities are worth, and from where on it says a label, as far as that is known."""
+    told = []
+    if "calibration_error" in measured:
+        off = f"{100 * measured['calibration_error']:.1f} points"
+        told.append(f"Its probabilities were {off} off on average (expected calibration error, 15 bins).")
+    if "trained_thresholds" in spec and spec["thresholds"]:
+        pairs = zip(spec["labels"], spec["thresholds"], strict=True)
+        limits = ", ".join(f"{_plain(label)} {limit:.3g}" for label, limit in pairs)
+        else_ = "; below, it says that it is not sure" if spec["task"] == SINGLE else ""
+        told.append(f"It says a label from a probability on that somebody chose: {limits}{else_}.")
+    return told
 
 
 def _describe_origin(spec: dict[str, Any]) -> str:

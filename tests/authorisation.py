@@ -117,6 +117,8 @@ PAGES = {
     "versions.package": "viewer",
     "versions.delete": "editor",
     "calibrations.show": "viewer",
+    "thresholds.show": "viewer",
+    "thresholds.change": "editor",
     "mistakes.index": "viewer",
     "mistakes.show": "viewer",
     "mistakes.act": "editor",

@@ -55,7 +55,7 @@ def finish(run: Run, proven: tuple[str, ...] = (), wrong_tests: int = 0) -> Vers
         item["probabilities"] = item["probabilities"][::-1]
     runs.write_result(folder, _result(labels, judged, list(proven)))
     (folder / "evaluation.json").write_text(json.dumps({"items": judged}))
-    _pack(folder / "package", labels, list(proven))
+    _pack(folder / "package", labels, list(proven), _measure(labels, judged))
     run.job.state, run.job.started_at, run.job.finished_at = "finished", now(), now()
     version = training.settle_run(run)
     db.session.commit()
@@ -89,10 +89,12 @@ def _measure(labels: list[str], judged: list[dict]) -> dict:
     return evaluation.evaluate(probabilities, truth, labels)
 
 
-def _pack(folder, labels: list[str], proven: list[str]) -> None:
+def _pack(folder, labels: list[str], proven: list[str], measured: dict) -> None:
     folder.mkdir()
     facts = {"format": FORMAT, "format_version": FORMAT_VERSION, "proven": proven, "labels": labels}
-    write_spec(folder, facts | {"task": "single-label", "temperature": 0.5, "thresholds": []})
+    facts |= {"task": "single-label", "temperature": 0.5, "thresholds": [], "input_size": 32}
+    about = {"name": "Flowers", "recipe": "quick", "backbone": None, "made": "today"}
+    write_spec(folder, facts | about | {"metrics": {"leave_one_out": measured}})
     (folder / "model.tflite").write_bytes(b"a network")
     (folder / "golden").mkdir()
     (folder / "golden" / "0.png").write_bytes(b"an image")

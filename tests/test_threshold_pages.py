@@ -1,0 +1,119 @@
+"""The threshold page: what is counted, suggested, kept, and who may."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs import training
+from learning.package import read_spec
+from models import Member, db
+from tests.teaching import finish, start, teach
+from web import decisions
+
+PAGE = "/datasets/flowers/versions/1/threshold"
+
+
+@pytest.fixture
+def owner(client, sign_in, alice, dataset):
+    """A browser in which alice is signed in."""
+    return sign_in(client, alice)
+
+
+@pytest.fixture
+def version(dataset):
+    """A version that says 90 % of every image, and takes one red one for blue."""
+    teach(dataset)
+    return finish(start(dataset))
+
+
+def limits_of(version) -> list[float]:
+    return read_spec(training.package_folder(version))["thresholds"]
+
+
+def totals_of(version, limit: float):
+    ground = decisions.ground_of(version, decisions.read(version))
+    return decisions.totals(ground.table, [limit] * len(version.labels))
+
+
+def test_at_first_everything_is_answered_and_the_page_says_so(owner, version):
+    page = owner.get(PAGE)
+    assert page.status_code == 200
+    assert "so it always answers" in page.text
+    found = totals_of(version, 0)
+    assert (found.said, found.wrong) == (found.of, 1)
+    assert f'data-cell="right">{found.right}</span>' in page.text
+
+
+@pytest.mark.parametrize(("at", "said"), [(0.9, True), (0.901, False)])
+def test_the_address_tries_a_threshold_out_and_keeps_nothing(owner, version, at, said):
+    page = owner.get(f"{PAGE}?at={at}").text
+    found = totals_of(version, at)
+    assert bool(found.said) is said
+    assert f'data-cell="open">{found.of - found.said}</span>' in page
+    assert f'value="{at}"' in page
+    assert limits_of(version) == []
+
+
+def test_each_label_may_have_its_own(owner, version):
+    fields = {f"at-{place}": 0.95 if label == "blue" else 0 for place, label in enumerate(version.labels)}
+    answer = owner.post(PAGE, data={"do": "save", "mode": "each", **fields})
+    assert answer.status_code == 303
+    assert dict(zip(version.labels, limits_of(version), strict=True))["blue"] == 0.95
+    page = owner.get(PAGE).text
+    assert "thresholds that somebody chose" in page
+
+
+def test_one_for_all_is_kept_and_taken_back(owner, version):
+    owner.post(PAGE, data={"do": "save", "mode": "all", "at": "0.7"})
+    assert limits_of(version) == [0.7] * len(version.labels)
+    owner.post(PAGE, data={"do": "reset"})
+    assert limits_of(version) == []
+
+
+def test_counting_leads_to_an_address_that_keeps_nothing(owner, version):
+    answer = owner.post(PAGE, data={"do": "count", "mode": "all", "at": "0.7", "at-0": "0.2"})
+    assert answer.location.endswith("/threshold?mode=all&at=0.7")
+    assert limits_of(version) == []
+
+
+@pytest.mark.parametrize("kind", ["f1", "right-90", "right-95", "right-99"])
+def test_suggestions_are_shown_and_not_kept(owner, version, kind):
+    assert owner.get(f"{PAGE}?suggest={kind}").status_code == 200
+    assert limits_of(version) == []
+
+
+@pytest.mark.parametrize("at", ["nan", "-0.1", "1.5", "much"])
+def test_what_is_no_threshold_is_refused_with_an_example(owner, version, at):
+    answer = owner.get(f"{PAGE}?at={at}")
+    assert answer.status_code == 400
+    assert "such as 0.7" in answer.text
+
+
+@pytest.mark.parametrize("data", [{}, {"do": "nonsense"}])
+def test_what_is_to_be_done_must_be_said(owner, version, data):
+    assert owner.post(PAGE, data=data).status_code == 400
+
+
+def test_a_suggestion_that_there_is_not_is_refused(owner, version):
+    assert owner.get(f"{PAGE}?suggest=magic").status_code == 400
+
+
+def test_a_viewer_may_try_and_is_offered_no_saving(client, sign_in, bob, dataset, version):
+    db.session.add(Member(dataset=dataset, user=bob, role="viewer"))
+    browser = sign_in(client, bob)
+    page = browser.get(f"{PAGE}?at=0.7")
+    assert page.status_code == 200
+    assert 'value="save"' not in page.text
+
+
+def test_without_judged_images_thresholds_can_be_set_all_the_same(owner, version):
+    (training.folder_of(version.run) / "evaluation.json").unlink()
+    assert "nothing can be counted" in owner.get(PAGE).text
+    owner.post(PAGE, data={"do": "save", "mode": "all", "at": "0.7"})
+    assert limits_of(version) == [0.7] * len(version.labels)
+
+
+def test_a_damaged_package_is_told_and_not_written_over(owner, version):
+    (training.package_folder(version) / "package.json").write_text("{")
+    assert owner.get(PAGE).status_code == 409
+    assert owner.post(PAGE, data={"do": "save", "mode": "all", "at": "0.7"}).status_code == 409
