@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs import challenges, live
+from jobs import agreement, challenges, events, live
 from models import Challenge, Feedback, Label, Prediction, ShadowAnswer, db
 from tests.asking import asker
 from tests.teaching import ANSWER, finish, start, teach
@@ -148,6 +148,15 @@ def test_the_api_tells_why_a_version_went_live_or_did_not(client, alice, dataset
     assert (told["went_live"], told["right"], told["compared_right"]) == (False, 5, 6)
     run = asker(client, alice, "read", "train")("GET", f"runs/{versions[1].run_id}").json
     assert run["promotion"] == told
+
+
+def test_prometheus_is_told_how_often_a_challenger_says_the_same(challenge):
+    assert sorted(agreement.count_all()) == [("flowers", 2, False, 3), ("flowers", 2, True, 1)]
+
+
+def test_webhooks_are_told_why_a_version_went_live_or_did_not(dataset, versions):
+    told = events._describe_run(versions[1].run.job)
+    assert told["promotion"] == versions[1].promotion
 
 
 def test_a_version_in_the_history_and_a_challenger_can_be_deleted(owner, dataset, versions, alice, challenge):

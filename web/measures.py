@@ -23,7 +23,7 @@ from prometheus_client.utils import floatToGoString
 from sqlalchemy import func, select
 
 from config import Config
-from jobs import local
+from jobs import agreement, local
 from models import STATES, Job, db, now
 from serving.prediction import Answer
 from utils import ImageRefused
@@ -130,6 +130,7 @@ class _Scrape:
         tallies = current_app.extensions["tallies"]
         yield from tallies.read()
         yield from _jobs()
+        yield _challengers()
         yield _memory(tallies.living())
         yield _free_disk()
         yield _programs()
@@ -152,6 +153,17 @@ def _jobs() -> Iterator[Metric]:
         first = found.get((kind, "queued"), (0, None))[1]
         age.add_metric((kind,), (now() - first).total_seconds() if first else 0.0)
     yield from (depth, age)
+
+
+def _challengers() -> Metric:
+    """Say how often challengers say the same as what was answered, of the predictions still kept."""
+    help_text = "Kept predictions on which a challenger says the same as the live version, or not."
+    agreed = GaugeMetricFamily(
+        "pigeonhole_challenger_answers", help_text, labels=("dataset", "version", "said")
+    )
+    for slug, number, is_same, count in agreement.count_all():
+        agreed.add_metric((slug, str(number), "same" if is_same else "different"), count)
+    return agreed
 
 
 def _memory(processes: dict[int, int]) -> Metric:
