@@ -13,8 +13,9 @@ from sqlalchemy import select, text
 from datasets import storage
 from datasets.sweep import find_orphans
 from jobs import database, leftovers, sandbox, training
+from learning import golden
 from learning.package import NetworkClassifier, PackageDamaged, load_package
-from learning.proof import TOLERANCE, read_golden
+from learning.proof import TOLERANCE
 from models import Item, Version, db
 
 
@@ -102,7 +103,7 @@ def measure_difference(version: Version) -> float:
     """Return how far the whole network is from a golden probability at most."""
     folder = training.package_folder(version)
     classifier = NetworkClassifier(folder)
-    pixels, wanted = read_golden(folder)
+    pixels, wanted = golden.read(folder)
     answers = np.stack([classifier.probabilities(image) for image in pixels])
     return float(np.abs(answers - wanted).max())
 

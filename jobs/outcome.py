@@ -22,9 +22,11 @@ from typing import Any
 import numpy as np
 
 from jobs import runs, sandbox
-from learning import calibration, evaluation, explaining, proof
+from learning import calibration, evaluation, explaining, golden, proof
 from learning.inputs import hash_dataset, make_targets
 from learning.package import PackageDamaged, load_package, write_spec
+from learning.pixels import describe_pixels
+from utils import write_atomically
 
 MIB = 1024**2
 MOST_PROGRESS = 32 * MIB  # bytes of progress.jsonl that are handed on, and of one look
@@ -49,20 +51,24 @@ MAKING = ".package"
 BY = ("validation", "test")
 GOLDEN = [f"{index:02}.png" for index in range(16)]
 FILES = {"package.json": MIB, "README.md": MIB, "model.tflite": MOST_NETWORK, "model.keras": MOST_NETWORK}
-# Run inside: the package must answer, in LiteRT, as it says.
+# Run inside: the package must answer, in LiteRT, as it says; what it says of the awkward images is written.
 CHECK = """
-import sys
+import json, sys
 from pathlib import Path
 import numpy as np
-from learning import explaining
+from learning import explaining, golden
 from learning.package import NetworkClassifier
-from learning.proof import TOLERANCE, read_golden
-pixels, wanted = read_golden(sys.argv[1])
-classifier = NetworkClassifier(sys.argv[1])
+from learning.proof import TOLERANCE
+folder, out = sys.argv[1:]
+pixels, wanted = golden.read(folder)
+classifier = NetworkClassifier(folder)
 answers = np.stack([classifier.probabilities(square) for square in pixels])
-last = explaining.read_last_layer(Path(sys.argv[1]))
-is_told = last is None or explaining.tells_answers(Path(sys.argv[1]), last, classifier.calibration)
-sys.exit(0 if np.abs(answers - wanted).max() <= TOLERANCE and is_told else 3)
+last = explaining.read_last_layer(Path(folder))
+is_told = last is None or explaining.tells_answers(Path(folder), last, classifier.calibration)
+if not (np.abs(answers - wanted).max() <= TOLERANCE and is_told):
+    sys.exit(3)
+said = [classifier.probabilities(square).tolist() for square in golden.crop_awkward(pixels.shape[1])]
+open(out, "w").write(json.dumps(said))
 """
 
 
@@ -157,7 +163,7 @@ def take_in(folder: Path, inside: Path) -> None:
         load_package(folder / MAKING)
     except PackageDamaged as damaged:
         raise NotBelieved(str(damaged)) from damaged
-    _check(folder / MAKING)
+    _keep_golden(folder / MAKING, package["input_size"], _check(folder / MAKING, len(labels)))
     shutil.rmtree(folder / "package", ignore_errors=True)
     (folder / MAKING).rename(folder / "package")
     finished = {
@@ -200,7 +206,7 @@ def _take_package(folder: Path, source: Path, settings: dict, labels: list[str])
     making = folder / MAKING
     shutil.rmtree(making, ignore_errors=True)
     (making / "golden").mkdir(parents=True)
-    wanted = FILES | {f"golden/{name}": 4 * MIB for name in (*GOLDEN, "golden.json")}
+    wanted = FILES | {f"golden/{name}": 4 * MIB for name in GOLDEN}
     if (source / "golden").is_symlink() or source.is_symlink():
         raise NotBelieved("The package holds links.")
     for name, most in wanted.items():
@@ -209,10 +215,13 @@ def _take_package(folder: Path, source: Path, settings: dict, labels: list[str])
             raise NotBelieved(f"{name} is larger than {most // MIB} MiB.")
         if content is not None and (name != "model.keras" or "keras" in spec["proven"]):
             (making / name).write_bytes(content)
+    entries = _take_golden(source / "golden" / golden.FILE, len(labels))
+    write_atomically(making / "golden" / golden.FILE, json.dumps({"images": entries}))
     _take_last_layer(making, source, len(labels))
     named = spec.get("backbone")
     return spec | {
         "run": folder.name,
+        "pixel_path": describe_pixels(spec["input_size"]),
         "dataset_hash": hash_dataset(labels, runs.read_items(folder)),
         "backbone": {"name": str(named.get("name"))[:100]} if isinstance(named, dict) else None,
         # Whoever reads the network goes by its hash: another version's must not be claimed.
@@ -229,6 +238,18 @@ def _take_last_layer(making: Path, source: Path, outputs: int) -> None:
         explaining.write_last_layer(making, explaining.parse_last_layer(content, outputs))
     except ValueError as error:
         raise NotBelieved(f"{explaining.LAST_LAYER_FILE}: {error}") from error
+
+
+def _take_golden(path: Path, labels: int) -> list[dict[str, Any]]:
+    """Return what the golden squares are said to give."""
+    said = _read_json(path, 4 * MIB)
+    entries = said.get("images") if isinstance(said, dict) else None
+    if not isinstance(entries, list) or not 0 < len(entries) <= len(GOLDEN):
+        raise NotBelieved("golden.json is not as a trainer writes it.")
+    rows = _as_probabilities(
+        [e.get("probabilities") if isinstance(e, dict) else None for e in entries], labels
+    )
+    return [{"file": name, "probabilities": row} for name, row in zip(GOLDEN, rows.tolist(), strict=False)]
 
 
 def _hash(path: Path) -> str:
@@ -312,9 +333,9 @@ def _as_probabilities(rows: list[Any], count: int) -> np.ndarray:
     try:
         array = np.array(rows, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise NotBelieved("evaluation.json is not as a trainer writes it.") from error
+        raise NotBelieved("What should be probabilities is no array of numbers.") from error
     if array.shape != (len(rows), count) or not ((array >= 0) & (array <= 1)).all():
-        raise NotBelieved("evaluation.json holds no probabilities.")
+        raise NotBelieved("What should be probabilities is not from 0 to 1, or of other labels.")
     return array
 
 
@@ -329,8 +350,16 @@ def _take_refused(folder: Path, said: Any) -> list[dict[str, str]]:
     ]
 
 
-def _check(package: Path) -> None:
+def _keep_golden(package: Path, size: int, rows: np.ndarray) -> None:
+    """Write golden.json anew with the awkward originals, whose pixels and files are ours."""
+    golden.keep(package, golden.read_entries(package)["images"], size, rows)
+
+
+def _check(package: Path, labels: int) -> np.ndarray:
     """Let the package answer for its golden images, in a sandbox where no foreign code runs.
+
+    Returns:
+        What it says of the awkward images, float64 (images, labels).
 
     Raises:
         NotBelieved: it does not.
@@ -339,7 +368,10 @@ def _check(package: Path) -> None:
     scratch = package.parent / f".check-{time.monotonic_ns()}"
     scratch.mkdir()
     try:
-        words = sandbox.command(found, ["-c", CHECK, str(package)], scratch, [package], ANSWER_MEMORY)
+        out = scratch / "said.json"
+        words = sandbox.command(
+            found, ["-c", CHECK, str(package), str(out)], scratch, [package], ANSWER_MEMORY
+        )
         tried = subprocess.run(
             words,
             cwd=sandbox.ROOT,
@@ -348,10 +380,12 @@ def _check(package: Path) -> None:
             capture_output=True,
             timeout=CHECK_SECONDS,
         )
+        said = _read_json(out, 4 * MIB)
     except subprocess.TimeoutExpired:
         raise NotBelieved("The network takes too long to answer.") from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    if tried.returncode != 0:
+    if tried.returncode != 0 or not isinstance(said, list):
         most = f"with {ANSWER_MEMORY // 2**30} GB of memory"
         raise NotBelieved(f"The network does not answer as its package says, {most}.")
+    return _as_probabilities(said, labels)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from learning import proof
+from learning import golden
 from learning.calibration import Calibration
 from learning.package import NETWORK_FILE, Network
 from utils import open_atomically
@@ -68,7 +68,7 @@ def parse_last_layer(content: bytes, outputs: int) -> np.ndarray:
 
 def tells_answers(folder: Path, last_layer: np.ndarray, calibration: Calibration) -> bool:
     """Whether the last layer on the mean of the map gives the golden probabilities, to 1e-3."""
-    pixels, wanted = proof.read_golden(folder)
+    pixels, wanted = golden.read(folder)
     network = Network(folder / NETWORK_FILE)
     seen = [network.logits_with_map(square)[1] for square in pixels]
     if seen[0] is None or len(last_layer) != seen[0].shape[-1] + 1:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from learning import backbones, cards, explaining, inputs, maps, networks, proof, tables
+from learning import backbones, cards, explaining, golden, inputs, maps, networks, proof, tables
 from learning.backbones import PreparedBackbone
 from learning.calibration import Calibration
 from learning.heads import Head
@@ -27,17 +27,12 @@ from learning.package import (
     load_package,
     write_spec,
 )
+from learning.pixels import describe_pixels
 from learning.work import Work
-from utils import PIXEL_PATH_VERSION, open_atomically, write_atomically
+from utils import open_atomically, write_atomically
 
 STEPS = 4
 LIBRARIES = ("numpy", "pillow", "ai-edge-litert", "tensorflow", "keras")
-PIXEL_PATH = (
-    "Apply the EXIF orientation; lay transparency over white; convert to RGB; scale the shorter side to "
-    "input_size with Pillow's bicubic filter (a square stays square); crop the longer side around its "
-    "centre. A JPEG may first be decoded at the smallest of libjpeg's scales that leaves it at least twice "
-    "input_size. The network takes the values 0 to 255 as float32 and scales them itself."
-)
 
 
 class NotProven(RuntimeError):
@@ -102,22 +97,6 @@ def _describe(name: str, labels: list[str], size: int, metrics: dict) -> dict[st
     }
 
 
-def describe_pixels(size: int) -> dict[str, Any]:
-    """Return what package.json says of the pixel path, for squares of `size` pixels."""
-    return {
-        "version": PIXEL_PATH_VERSION,
-        "words": PIXEL_PATH,
-        "shape": [1, size, size, 3],
-        "dtype": "float32",
-        "range": [0, 255],
-        "channels": "RGB",
-        "filter": "bicubic",
-        "crop": "center",
-        "background": [255, 255, 255],
-        "jpeg_draft_at_least": 2,
-    }
-
-
 def write_package(folder: str | Path, spec: dict[str, Any], head: Head) -> None:
     """Write head, model card and, last, package.json: from then on the package answers."""
     folder = Path(folder)
@@ -133,7 +112,7 @@ def write_package(folder: str | Path, spec: dict[str, Any], head: Head) -> None:
 def export_networks(
     folder: str | Path,
     pixels: np.ndarray,
-    embeddings: np.ndarray,
+    embed: Callable[[np.ndarray], np.ndarray],
     on_step: Callable[[int, int], None],
     prepared: str | Path | None = None,
 ) -> list[str]:
@@ -142,7 +121,7 @@ def export_networks(
     Args:
         folder: a package with its head.
         pixels: uint8 (images, size, size, 3), the golden images.
-        embeddings: float32 (images, embedding size), what the backbone says of them.
+        embed: the backbone, from uint8 (size, size, 3) to float32 (embedding size,).
         on_step: called with (done, total) before each of the steps and after the last; it may raise to stop.
         prepared: the folder of the prepared backbones, beside which weights from elsewhere lie.
 
@@ -151,7 +130,9 @@ def export_networks(
     """
     folder = Path(folder)
     package = load_package(folder)
-    proof.write_golden(folder, pixels, np.stack([package.probabilities(row) for row in embeddings]))
+    golden.write(
+        folder, pixels, lambda squares: np.stack([package.probabilities(embed(square)) for square in squares])
+    )
     on_step(0, STEPS)
     embedder = backbones.build_embedder(package.backbone, prepared)
     network = networks.add_head(embedder, package.weights, package.bias)
@@ -208,7 +189,7 @@ def write_network_package(
     folder.mkdir(parents=True, exist_ok=True)
     work.report("exporting", 0, STEPS)
     squares = inputs.read_squares(inputs.choose_golden(measured.items), size)
-    proof.write_golden(folder, squares, measured.calibration.probabilities(_ask(network, squares)))
+    golden.write(folder, squares, lambda some: measured.calibration.probabilities(_ask(network, some)))
     work.report("exporting", 1, STEPS)
     if not (folder / NETWORK_FILE).exists():
         write_network(folder, networks.convert_whole(network))

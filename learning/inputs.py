@@ -174,13 +174,10 @@ def _wanted(task: str) -> str:
     return "exactly one of the dataset's labels" if task == SINGLE else "only labels of the dataset"
 
 
-def read_golden(
-    items: list[dict[str, Any]], store: EmbeddingStore, size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return squares, uint8 (16, size, size, 3), and embeddings of 16 items, or all, of every label."""
-    known = store.get(item["sha256"] for item in items)
-    chosen = choose_golden([item for item in items if item["sha256"] in known])
-    return read_squares(chosen, size), np.stack([known[item["sha256"]] for item in chosen])
+def read_golden(items: list[dict[str, Any]], store: EmbeddingStore, size: int) -> np.ndarray:
+    """Return the squares, uint8 (16, size, size, 3), of 16 items, or all, of every label: embedded ones."""
+    missing = set(store.missing([item["sha256"] for item in items]))
+    return read_squares(choose_golden([item for item in items if item["sha256"] not in missing]), size)
 
 
 def choose_golden(items: list[dict[str, Any]]) -> list[dict[str, Any]]:

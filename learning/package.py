@@ -20,6 +20,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from learning import calibration
 from learning.calibration import MULTI, SINGLE, Calibration
+from learning.pixels import find_difference
 from utils import lock_file, write_atomically
 
 FORMAT = "pigeonhole-package"
@@ -32,6 +33,10 @@ UNKNOWN, UNCERTAIN = "unknown", "uncertain"  # why no label is said
 
 class PackageDamaged(ValueError):
     """The folder is not a whole package of a format we know; the message says what is wrong."""
+
+
+class OtherPixels(PackageDamaged):
+    """The package names another pixel path than ours, so it would answer otherwise; the message says it."""
 
 
 class NoAnswer(ValueError):
@@ -162,6 +167,20 @@ def read_spec(folder: str | Path) -> dict[str, Any]:
     return spec
 
 
+def require_our_pixels(spec: dict[str, Any]) -> None:
+    """See that package.json names our pixel path: filter, range and all else that it says of it.
+
+    Raises:
+        OtherPixels: it names another; PackageDamaged: it is damaged.
+    """
+    try:
+        difference = find_difference(spec)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PackageDamaged("package.json says nothing sensible of its pixel path.") from error
+    if difference:
+        raise OtherPixels(f"{difference} Use the Pigeonhole that made it, or train again.")
+
+
 def write_spec(folder: str | Path, spec: dict[str, Any]) -> None:
     """Write package.json, whole or not at all."""
     write_atomically(Path(folder, "package.json"), json.dumps(spec, ensure_ascii=False, indent=1) + "\n")
@@ -200,6 +219,7 @@ def load_package(folder: str | Path) -> Package:
     """
     folder = Path(folder)
     spec = read_spec(folder)
+    require_our_pixels(spec)
     try:
         read = _read_network if answers_with(spec) == NETWORK else _read_whole_head
         return Package(
@@ -293,6 +313,7 @@ class NetworkClassifier:
 
     def __init__(self, folder: str | Path, threads: int = 1):
         self.spec = read_spec(folder)
+        require_our_pixels(self.spec)
         self.calibration = calibration.from_spec(self.spec)
         self._network = Network(Path(folder, NETWORK_FILE), threads)
 

@@ -1,50 +1,82 @@
-"""Golden images: what every file of a package must answer, and whether it does in its own runtime."""
+"""Whether every file of a package gives the golden probabilities in its own runtime."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from learning import calibration
+from learning import calibration, golden
 from learning.calibration import Calibration
-from learning.package import Network, read_spec, update_spec
-from utils import open_atomically, write_atomically
+from learning.golden import Crop, Golden
+from learning.package import Network, NetworkClassifier, read_spec, update_spec
+from utils import center_crop
 
 TOLERANCE = 1e-4
 log = logging.getLogger(__name__)
 FILES = {"litert": "model.tflite", "keras": "model.keras"}
 
 
-def write_golden(folder: str | Path, pixels: np.ndarray, probabilities: np.ndarray) -> None:
-    """Keep the golden images as PNG, which is exact and carries no metadata, and what they must give.
+@dataclass(frozen=True)
+class Checked:
+    """How far answers are from the golden ones.
+
+    Attributes:
+        differences: golden image -> the largest difference of a probability; infinite where there is none.
+        other_pixels: the originals that became other pixels than they must.
+    """
+
+    differences: dict[str, float]
+    other_pixels: tuple[str, ...] = ()
+
+    @property
+    def largest(self) -> float:
+        """The largest difference of a probability in any image."""
+        return max(self.differences.values(), default=np.inf)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether all pixels are as they must be, and every probability within 1e-4."""
+        return not self.other_pixels and self.largest <= TOLERANCE
+
+    def describe(self) -> str:
+        """Say what is off, for a sentence."""
+        if self.other_pixels:
+            return f"makes other pixels than it must of {', '.join(self.other_pixels)}"
+        return f"is off its golden probabilities by {self.largest:.1e}"
+
+
+def check(folder: str | Path, crop: Crop = center_crop) -> Checked:
+    """Ask the whole network in LiteRT about the golden images, squares and originals.
 
     Args:
-        pixels: uint8 (images, size, size, 3), the network's input squares.
-        probabilities: float64 (images, labels).
+        crop: how an original becomes the network's square.
+
+    Raises:
+        PackageDamaged: the network or package.json is missing or damaged.
+        OSError, ValueError, KeyError: the golden images are.
     """
-    golden = Path(folder, "golden")
-    golden.mkdir(exist_ok=True)
-    entries = []
-    for index, (square, row) in enumerate(zip(pixels, probabilities, strict=True)):
-        entries.append({"file": f"{index:02}.png", "probabilities": row.tolist()})
-        with open_atomically(golden / f"{index:02}.png") as file:
-            Image.fromarray(square).save(file, "PNG")
-    write_atomically(golden / "golden.json", json.dumps({"images": entries}, indent=1) + "\n")
+    classifier = NetworkClassifier(folder)
+    images = golden.read_all(folder, crop)
+    return compare_answers(images, {one.name: classifier.probabilities(one.pixels) for one in images})
 
 
-def read_golden(folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return the golden images, uint8 (images, size, size, 3), and the probabilities they must give."""
-    golden = Path(folder, "golden")
-    entries = json.loads((golden / "golden.json").read_text(encoding="utf-8"))["images"]
-    pixels = [np.asarray(Image.open(golden / entry["file"], formats=["PNG"])) for entry in entries]
-    return np.stack(pixels), np.array([entry["probabilities"] for entry in entries])
+def compare_answers(images: list[Golden], said: dict[str, np.ndarray]) -> Checked:
+    """Compare what was said of golden images, name -> probabilities (labels,), with what they must give."""
+    differences = {one.name: _distance(said.get(one.name), one.probabilities) for one in images}
+    return Checked(differences, tuple(one.name for one in images if one.is_other))
+
+
+def _distance(said: np.ndarray | None, wanted: np.ndarray) -> float:
+    """Return the largest difference; infinite where nothing, no number or another count of them was said."""
+    if said is None or said.shape != wanted.shape or not np.isfinite(said).all():
+        return np.inf
+    return float(np.abs(said - wanted).max())
 
 
 def prove(folder: str | Path) -> list[str]:
@@ -70,7 +102,9 @@ def compare(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
         For package.json: proven (the formats, of `litert` and `keras`, that gave the golden probabilities),
         golden_differences (the largest difference of each), files (SHA-256 of every proven file).
     """
-    pixels, wanted = read_golden(folder)
+    images = golden.read_all(folder)
+    pixels = np.stack([one.pixels for one in images])
+    wanted = np.stack([one.probabilities for one in images])
     calibrated = calibration.from_spec(spec)
     differences: dict[str, float | None] = {}
     for name, answer in (("litert", _answer_by_litert), ("keras", _answer_by_keras)):

@@ -11,6 +11,7 @@ import numpy as np
 
 from learning import backbones, evaluation, exports, heads, inputs, tables
 from learning.calibration import SINGLE
+from learning.embeddings import Embedder
 from learning.gathering import Gathered, gather
 from learning.work import Work
 
@@ -66,11 +67,11 @@ def _keep(work: Work, gathered: Gathered, outcome: Outcome) -> None:
 def export(work: Work) -> list[str]:
     """Add the whole network to a package whose head is solved; return the proven formats (TensorFlow)."""
     work.report("exporting", 0, exports.STEPS)
-    size = backbones.get(work.settings["backbone"]).input_size
-    golden = inputs.read_golden(list(work.read_items()), work.open_store(), size)
+    prepared = backbones.find(work.settings["backbone"], work.settings["backbones"])
     return exports.export_networks(
         work.package,
-        *golden,
+        inputs.read_golden(list(work.read_items()), work.open_store(), prepared.input_size),
+        Embedder(prepared.path).embed,
         lambda done, total: work.report("exporting", done, total),
         work.settings["backbones"],
     )

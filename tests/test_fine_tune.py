@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from jobs import runs
+from learning import golden
 from learning.inputs import NotEnough
 from learning.package import NetworkClassifier, load_package
-from learning.proof import read_golden
 from learning.tuning import data, epochs, schedules, sides, starting
 from learning.tuning.keeping import State
 from tests.trained import make_images
@@ -100,7 +100,7 @@ def test_it_tells_of_every_epoch_and_measures_what_it_never_saw(whole, place):
 @pytest.mark.trainer
 def test_its_network_answers_as_it_was_proven(whole):
     package = load_package(whole / "package")
-    pixels, wanted = read_golden(whole / "package")
+    pixels, wanted = golden.read(whole / "package")
     answers = NetworkClassifier(whole / "package")
     assert (package.answers_with, package.proven) == ("network", ["litert", "keras"])
     assert np.abs(answers.probabilities(pixels[0]) - wanted[0]).max() < 1e-4
@@ -176,7 +176,7 @@ def tuned(place):
 @pytest.mark.trainer
 def test_what_it_learnt_from_small_squares_answers_at_the_backbone_s_side(tuned):
     package, result = load_package(tuned / "package"), runs.read_result(tuned)
-    pixels, wanted = read_golden(tuned / "package")
+    pixels, wanted = golden.read(tuned / "package")
     assert package.input_size == 224
     assert result["validation"]["accuracy"] == 1.0
     said = NetworkClassifier(tuned / "package").probabilities(pixels[0])

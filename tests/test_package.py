@@ -48,8 +48,7 @@ def made(prepared, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "package"
     exports.write_package(folder, exports.describe("pets", LABELS, prepared, head, METRICS, ABOUT), head)
     pixels = np.stack([center_crop(make_photo((200, 60, 20), seed), 224) for seed in range(16)])
-    embedder = Embedder(prepared.path)
-    exports.export_networks(folder, pixels, np.stack([embedder.embed(p) for p in pixels]), lambda *_: None)
+    exports.export_networks(folder, pixels, Embedder(prepared.path).embed, lambda *_: None)
     return folder
 
 

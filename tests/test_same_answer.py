@@ -14,14 +14,14 @@ import sys
 import zipfile
 
 import pytest
-from PIL import Image
 
 from jobs import local
 from jobs.batches import folder_of, start_batch
+from learning import awkward
 from learning.package import NetworkClassifier
 from models import db
 from serving import batches, results, telling
-from tests.trained import COLOURS, ROOT, as_bytes, make_photo
+from tests.trained import ROOT
 from utils import center_crop, open_image
 from web import tokens
 
@@ -46,24 +46,10 @@ print(json.dumps(answers))
 """
 
 
-def make_kinds() -> dict[str, bytes]:
-    """Return one photo in the five forms that tools of this kind get wrong."""
-    photo = make_photo(COLOURS["green"], seed=5, size=(400, 300))
-    see_through = photo.copy()
-    see_through.putalpha(Image.linear_gradient("L").resize(photo.size))
-    return {
-        "turned.jpg": as_bytes(photo, orientation=6, quality=90),
-        "see_through.png": as_bytes(see_through, "PNG"),
-        "grey.jpg": as_bytes(photo.convert("L")),
-        "print.jpg": as_bytes(photo.convert("CMYK"), quality=90),
-        "palette.gif": as_bytes(photo.quantize(64), "GIF"),
-    }
-
-
 @pytest.fixture
 def kinds(tmp_path):
-    """The five forms as files: {path: bytes}."""
-    files = {tmp_path / name: content for name, content in make_kinds().items()}
+    """The five awkward images as files: {path: bytes}."""
+    files = {tmp_path / name: content for name, content in awkward.draw_all().items()}
     for path, content in files.items():
         path.write_bytes(content)
     return files

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from jobs import runs
+from learning import golden
 from learning.package import load_package
-from learning.proof import read_golden
 from tests.trained import COLOURS, make_photo
 from utils import center_crop, open_image
 
@@ -197,7 +197,7 @@ def test_a_settings_file_that_cannot_be_is_refused_by_name(start, photos, tmp_pa
 
 def test_the_golden_images_are_the_dataset_s_squares(start, photos, tmp_path):
     assert finish(start("--dataset", photos, "--out", tmp_path / "out"))[0] == 0
-    pixels, probabilities = read_golden(tmp_path / "out")
+    pixels, probabilities = golden.read(tmp_path / "out")
     squares = {center_crop(open_image(file), 224).tobytes() for file in photos.rglob("*.jpg")}
     assert pixels.shape == (16, 224, 224, 3)
     assert all(square.tobytes() in squares for square in pixels)
