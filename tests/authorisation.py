@@ -196,6 +196,7 @@ API = {
     "api_runs.delete": ("train", "editor"),
     "api_versions.index": ("read", "viewer"),
     "api_versions.show": ("read", "viewer"),
+    "api_versions.change": ("train", "editor"),
     "api_versions.compare": ("read", "viewer"),
     "api_versions.package": ("read", "viewer"),
     "api_versions.add": ("train", "editor"),

@@ -44,7 +44,8 @@ def test_a_version_shows_its_labels_figures_and_whether_it_is_live(app, ask, dat
     (version,) = ask("GET", "/api/v1/datasets/flowers/versions").json["items"]
     assert version["number"] == 1 and version["is_live"]
     assert version["labels"] == list(COLOURS)
-    assert ask("GET", "/api/v1/datasets/flowers/versions/1").json == version
+    whole = ask("GET", "/api/v1/datasets/flowers/versions/1").json
+    assert whole == version | {"calibration": None}  # the package was put there without what was judged
     assert ask("GET", version["run"]).json["version"] == 1
 
 
@@ -150,3 +151,45 @@ def test_a_viewer_takes_away_but_changes_nothing_and_a_stranger_finds_nothing(
         assert (status("bob", "GET", what), status("charlie", "GET", what)) == (200, 404)
     for method, what in (("POST", "/2/live"), ("DELETE", "/2")):
         assert (status("bob", method, what), status("charlie", method, what)) == (403, 404)
+
+
+def test_a_version_tells_its_calibration_before_and_after(ask, versions):
+    told = ask("GET", f"{VERSIONS}/1").json["calibration"]
+    assert told["temperature"] == 0.5
+    block = told["blocks"]["leave_one_out"]
+    assert block["after"]["said"] == pytest.approx(0.9)
+    assert {"error", "interval", "chance", "bins"} <= set(block["before"])
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (0.7, {"blue": 0.7, "red": 0.7}),
+        ({"blue": 0.85}, {"blue": 0.85, "red": 0}),
+        ({"blue": 0.12345, "red": 1}, {"blue": 0.123, "red": 1}),
+        (0, None),
+        (None, None),
+    ],
+)
+def test_thresholds_are_chosen_for_all_labels_or_some(ask, versions, sent, kept):
+    answer = ask("PATCH", f"{VERSIONS}/1", json={"thresholds": sent})
+    assert answer.status_code == 200
+    assert answer.json["thresholds"] == kept
+    assert ask("GET", f"{VERSIONS}/1").json["thresholds"] == kept
+
+
+def test_thresholds_that_are_not_named_stay_and_null_takes_all_back(ask, versions):
+    ask("PATCH", f"{VERSIONS}/1", json={"thresholds": {"blue": 0.8}})
+    answer = ask("PATCH", f"{VERSIONS}/1", json={"thresholds": {"red": 0.6}})
+    assert answer.json["thresholds"] == {"blue": 0.8, "red": 0.6}
+    assert ask("PATCH", f"{VERSIONS}/1", json={"thresholds": None}).json["thresholds"] is None
+
+
+@pytest.mark.parametrize(
+    "sent", [1.2, -0.1, "0.7", True, [0.7], {"blue": "0.7"}, {"blue": None}, {"lilac": 0.7}]
+)
+def test_what_is_no_threshold_is_refused_by_name(ask, versions, sent):
+    answer = ask("PATCH", f"{VERSIONS}/1", json={"thresholds": sent})
+    assert answer.status_code == 422
+    assert answer.json["error"]["field"] == "thresholds"
+    assert ask("GET", f"{VERSIONS}/1").json["thresholds"] is None

@@ -45,6 +45,7 @@ def bodies(values: dict) -> dict[str, dict]:
     return {
         "api_datasets.add": {"name": "Birds"},
         "api_datasets.change": {"description": "many"},
+        "api_versions.change": {"thresholds": 0.7},
         "api_members.set_role": {"user": "guest", "role": "editor"},
         "api_webhooks.add": {"address": "http://127.0.0.1/", "events": ["run.finished"]},
         "api_webhooks.change": {"is_enabled": True},

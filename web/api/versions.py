@@ -16,7 +16,7 @@ from learning import options
 from learning.uploads.facts import ModelRefused
 from models import Dataset, Version, db
 from serving import pairing
-from web import going_live, packages
+from web import calibrated, decisions, going_live, packages
 from web.access import get_dataset, get_user
 from web.answers import find_version
 from web.api.frame import Noun, answer_nothing, needs
@@ -39,7 +39,9 @@ class PromotionBody(Schema):
     went_live = fields.Bool(required=True)
     sentence = fields.Str(required=True, metadata={"description": "For a person."})
     compared_with = fields.Int(metadata={"description": "The version that was live then."})
-    items = fields.Int(metadata={"description": "How many images both had judged, with the same labels."})
+    items = fields.Int(
+        allow_none=True, metadata={"description": "How many images both had judged, with the same labels."}
+    )
     by = fields.Str(
         allow_none=True,
         validate=validate.OneOf((pairing.TEST, pairing.OUT_OF_SAMPLE)),
@@ -60,8 +62,41 @@ class VersionBody(Schema):
     formats = fields.List(fields.Str(), metadata={"description": "What `/package?format=` gives."})
     metrics = fields.Dict(keys=fields.Str())
     promotion = fields.Nested(PromotionBody, allow_none=True)
+    thresholds = fields.Dict(
+        keys=fields.Str(),
+        values=fields.Float(),
+        allow_none=True,
+        metadata={"description": "From which probability on a label is said. Null: the likeliest always."},
+    )
     run = fields.Str(metadata={"description": "Where its run is."})
     created_at = fields.Str()
+
+
+class WholeVersionBody(VersionBody):
+    """One version with its calibration."""
+
+    calibration = fields.Dict(
+        keys=fields.Str(),
+        allow_none=True,
+        metadata={"description": "Expected calibration error before and after, and the reliability diagram."},
+    )
+
+
+class VersionSettings(Schema):
+    """What may be changed of a version."""
+
+    thresholds = fields.Raw(
+        required=True,
+        allow_none=True,
+        metadata={
+            "oneOf": [
+                {"type": "number", "minimum": 0, "maximum": 1},
+                {"type": "object", "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1}},
+                {"type": "null"},
+            ],
+            "description": "One for all labels, some by label, or null for those of the training.",
+        },
+    )
 
 
 class PackageArguments(Schema):
@@ -116,11 +151,37 @@ def index(page: dict, slug: str) -> dict:
 
 @blueprint.get("/datasets/<slug>/versions/<int:number>")
 @needs("read")
-@blueprint.response(200, VersionBody)
+@blueprint.response(200, WholeVersionBody)
 def show(slug: str, number: int) -> dict:
     """Give one version with its figures."""
     dataset = get_dataset(slug)
-    return _as_json(find_version(dataset, number), dataset)
+    return _as_whole(find_version(dataset, number), dataset)
+
+
+@blueprint.patch("/datasets/<slug>/versions/<int:number>")
+@needs("train")
+@blueprint.arguments(VersionSettings)
+@blueprint.response(200, WholeVersionBody)
+def change(wanted: dict, slug: str, number: int) -> dict:
+    """Choose from which probability on labels are said; every route obeys from the next prediction on.
+
+    Labels that are not named keep their threshold. They are rounded to three decimals.
+    """
+    dataset = get_dataset(slug, "editor")
+    version, limits = find_version(dataset, number), wanted["thresholds"]
+    _check_limits(limits)
+    try:
+        decisions.change(version, limits)
+    except KeyError as unknown:
+        raise Refused(f"This version has no label {unknown.args[0][:100]!r}.", "thresholds") from unknown
+    return _as_whole(version, dataset)
+
+
+def _check_limits(limits: Any) -> None:
+    for limit in limits.values() if isinstance(limits, dict) else [limits]:
+        is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
+        if not (is_number and 0 <= limit <= 1) and limits is not None:
+            raise Refused("A threshold is a number from 0 to 1, such as 0.7.", "thresholds")
 
 
 @blueprint.get("/datasets/<slug>/versions/compare")
@@ -218,7 +279,12 @@ def _start(dataset: Dataset, wanted: dict[str, Any]) -> tuple[dict, dict]:
     return started(run)
 
 
+def _as_whole(version: Version, dataset: Dataset) -> dict:
+    return {**_as_json(version, dataset), "calibration": calibrated.as_json(version)}
+
+
 def _as_json(version: Version, dataset: Dataset) -> dict:
+    limits = decisions.find(version)
     return {
         "number": version.number,
         "dataset": dataset.slug,
@@ -227,7 +293,9 @@ def _as_json(version: Version, dataset: Dataset) -> dict:
         "proven": version.proven,
         "formats": [packages.WHOLE, *packages.list_formats(version)],
         "metrics": {name: version.metrics.get(name) for name in METRICS},
-        "promotion": version.promotion,
+        # Named always: of a dict without it, marshmallow takes the method of that name.
+        "promotion": version.promotion and {"items": None, **version.promotion},
+        "thresholds": limits and limits.by_label(),
         "run": url_for("api_runs.show", run_id=version.run_id),
         "created_at": as_time(version.created_at),
     }
