@@ -205,7 +205,8 @@ def fit(
     judged = strangeness.draw(rng, judged, MOST_JUDGED)
     width = strangeness.find_width(embeddings)
     drawn = strangeness.draw_evenly(rng, targets, max(REFERENCE_BYTES // width, 1))
-    spanning = strangeness.draw(rng, drawn, MOST_TO_SPAN)
+    others = np.setdiff1d(drawn, judged)  # axes that never saw a judged item need no putting right
+    spanning = strangeness.draw(rng, others if 2 * len(others) >= len(drawn) else drawn, MOST_TO_SPAN)
     mean, axes, leverage = strangeness.find_axes(strangeness.check_finite(embeddings[spanning]))
     references = strangeness.round_off(strangeness.normalise(embeddings[drawn, :width]))
     known = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), 32)

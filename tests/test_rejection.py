@@ -135,6 +135,18 @@ def test_only_judged_items_measure_what_is_usual():
     assert rejected(found, solution.head, draw_foreign()) >= 0.99
 
 
+def test_axes_are_not_bent_to_judged_items_where_others_are_flattered():
+    """A network that learnt from most items draws them together: only the judged show the usual spread."""
+    embeddings, targets = make(4, 60)
+    said = heads.solve(embeddings, targets).leave_one_out
+    tight = embeddings.copy()
+    tight[:180] = (CENTRES[targets[:180].argmax(axis=1)] + 0.1 * embeddings[:180]).astype(np.float32)
+    found = rejection.fit(tight, said, targets, name(tight), judged=np.arange(180, 240))
+    fresh, marks = make(4, 100, seed=1)
+    left_over = found.find_signs(fresh, marks)[:, 2].mean()
+    assert found.centres[2] == pytest.approx(left_over, rel=0.1)
+
+
 def test_images_with_several_labels_or_none_are_judged_too():
     rng = np.random.default_rng(1)
     targets = (rng.random((300, 4)) < 0.4).astype(float)
