@@ -208,7 +208,8 @@ def fit(
     others = np.setdiff1d(drawn, judged)  # axes that never saw a judged item need no putting right
     spanning = strangeness.draw(rng, others if 2 * len(others) >= len(drawn) else drawn, MOST_TO_SPAN)
     mean, axes, leverage = strangeness.find_axes(strangeness.check_finite(embeddings[spanning]))
-    references = strangeness.round_off(strangeness.normalise(embeddings[drawn, :width]))
+    numbers = strangeness.check_finite(embeddings[drawn, :width])
+    references = strangeness.round_off(strangeness.normalise(numbers))
     known = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), 32)
     bears = (targets[drawn] > 0).astype(np.uint8)
     nothing = np.zeros(3)
