@@ -6,8 +6,8 @@ other. Several labels an image: Thyagarajan et al. 2022, "Identifying Incorrect 
 Classification Data", each label on its own.
 
 All items are ranked by how far the probability of the given label falls short of what is usual for it. With
-5 % of the labels of three sets flipped, this found as many as or more than the plain probability, the margin
-to the likeliest other label, and learning again without the first suspects (docs/benchmarks.md).
+5 % of the labels of three sets flipped this found as many as the plain probability, more than the margin to
+the likeliest other label, and no fewer than learning again without the first suspects (docs/benchmarks.md).
 """
 
 from __future__ import annotations

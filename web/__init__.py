@@ -7,6 +7,7 @@ from flask_bootstrap import Bootstrap5
 
 from web import access, auth, errors, formats, security
 from web.api import additions as api_additions
+from web.api import advice as api_advice
 from web.api import changes as api_changes
 from web.api import datasets as api_datasets
 from web.api import description, frame
@@ -30,6 +31,7 @@ from web.pages import (
     account,
     admin,
     batches,
+    advice,
     bokehjs,
     calibrations,
     clients,
@@ -64,6 +66,7 @@ PAGES = (
     admin,
     datasets,
     items,
+    advice,
     labels,
     members,
     imports,
@@ -95,6 +98,7 @@ API = (
     *(api_members, api_tokens, api_users),
     api_webhooks,
 )
+    api_advice,
 DOORS = (kerasui, door_datasets, door_items, fastimage)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from models import Dataset
 from web.formats import count
+from web.found import look_up
 
 FEW = 20  # items of a label below which figures are rough
 LEAST = 2
@@ -23,7 +24,7 @@ class Readiness:
 
 
 def of(dataset: Dataset) -> Readiness:
-    """Read it from the dataset's counts."""
+    """Read it from the dataset's counts, and from what was found by looking through it."""
     counts = count_labels(dataset)
     used = {name: number for name, number in counts.items() if number}
     is_ready = _is_ready(dataset, used)
@@ -47,7 +48,7 @@ def count_labels(dataset: Dataset) -> dict[str, int]:
 
 
 def _warnings(dataset: Dataset, counts: dict[str, int], used: dict[str, int]) -> list[str]:
-    found = []
+    found = [odd.text for odd in look_up(dataset)]
     has_several = dataset.task == "multi-label"
     if has_several and not _is_ready(dataset, used):
         found.append("Training needs a label that at least two images have and another lacks.")

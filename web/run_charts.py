@@ -46,7 +46,7 @@ def _curve(epochs: dict[str, list], names: tuple[str, str], words: str, palette:
         chart.add_tools(
             HoverTool(renderers=[dots], tooltips=[("Epoch", "@epoch"), (title, f"@{name}{{0.0000}}")])
         )
-    _add_legend(chart, items, palette)
+    add_legend(chart, items, palette)
     chart.xaxis.axis_label, chart.yaxis.axis_label = "Epoch", words
     chart.xaxis.ticker = BasicTicker(min_interval=1)
     return chart
@@ -70,7 +70,8 @@ def _filled(values: Sequence[Any]) -> list[float]:
     return [math.nan if value is None else value for value in values]
 
 
-def _add_legend(chart: figure, items: list[LegendItem], palette: Palette) -> None:
+def add_legend(chart: figure, items: list[LegendItem], palette: Palette) -> None:
+    """Lay a legend above the chart, in the theme's colours."""
     legend = Legend(items=items, orientation="horizontal", background_fill_color=None, border_line_color=None)
     legend.update(label_text_color=palette.ink, label_text_font_size="13px", padding=0, margin=4, spacing=12)
     chart.add_layout(legend, "above")
