@@ -14,8 +14,8 @@ from werkzeug.test import TestResponse
 
 import config
 import server
-from datasets import datasets, editing, storage
-from jobs import batches, imports, previews, training
+from datasets import datasets, editing, reviews, storage
+from jobs import batches, challenges, imports, previews, training
 from models import (
     SCOPES,
     Client,
@@ -154,8 +154,10 @@ def _things(people: dict[str, User]) -> dict[str, Any]:
     version = finish(start(dataset))
     item = db.session.scalars(db.select(Item)).first()
     change = editing.relabel([item], "red", owner)
+    reviews.leave(item, owner)
     import_ = imports.start_import(dataset, owner, "digits", "Sample digits")
     prediction = add_prediction(dataset, owner)
+    challenges.start(dataset, training.find_version(dataset, 1), owner)
     db.session.flush()
     return {
         "slug": dataset.slug,

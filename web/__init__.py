@@ -17,6 +17,7 @@ from web.api import items as api_items
 from web.api import labels as api_labels
 from web.api import live as api_live
 from web.api import members as api_members
+from web.api import mistakes as api_mistakes
 from web.api import predict as api_predict
 from web.api import runs as api_runs
 from web.api import tokens as api_tokens
@@ -30,8 +31,8 @@ from web.oauth import routes as oauth_routes
 from web.pages import (
     account,
     admin,
-    batches,
     advice,
+    batches,
     bokehjs,
     calibrations,
     clients,
@@ -65,8 +66,8 @@ PAGES = (
     account,
     admin,
     datasets,
-    items,
     advice,
+    items,
     labels,
     members,
     imports,
@@ -94,11 +95,11 @@ PAGES = (
 )
 API = (
     *(api_datasets, api_labels, api_items, api_additions, api_imports, api_changes),
-    *(api_runs, api_versions, api_live, api_predict, api_feedback),
+    *(api_runs, api_versions, api_live, api_mistakes, api_predict, api_feedback),
     *(api_members, api_tokens, api_users),
     api_webhooks,
-)
     api_advice,
+)
 DOORS = (kerasui, door_datasets, door_items, fastimage)
 
 
