@@ -209,7 +209,8 @@ def test_the_worker_makes_a_live_version_of_it_that_answers(app, owner, taught, 
     photo = as_bytes(make_photo(COLOURS["green"], 990))
     answer = prediction.predict(run.version, photo)
     assert answer.labels == ("green",)
-    for page in ("runs/", f"runs/{run.folder}", "versions/", "versions/1", "versions/1/mistakes/wrong", "predict"):
+    pages = ("versions/", "versions/1", "versions/1/mistakes/wrong")
+    for page in ("runs/", f"runs/{run.folder}", *pages, "predict"):
         assert owner.get(f"/datasets/flowers/{page}").status_code == 200, page
 
 
