@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from sqlalchemy import select
 
 from jobs import runs, training
+from learning.package import read_spec
 from models import Import, Item, db
 from tests.furnished import add_prediction
 from tests.house import chromium, listening
@@ -66,6 +67,7 @@ def test_the_pages_of_work_are_readable_by_everybody(page, address, alice, datas
     page.emulate_media(color_scheme=theme)
     faults = {}
     paths = ("/imports/", "/imports/1", "/runs/", f"/runs/{waiting}", "/versions/", "/versions/1")
+    paths += ("/versions/1/calibration", "/versions/1/threshold")
     for path in (*(f"{DATASET}{path}" for path in (*paths, "/versions/1/mistakes/wrong")), address_of_answer):
         page.goto(f"{address}{path}", wait_until="load")
         faults |= {path: found} if (found := faults_of(page)) else {}
@@ -161,3 +163,34 @@ def test_a_table_is_sorted_by_a_press_on_its_head(page, address, dataset):
     assert table.locator("tbody tr th").all_inner_texts() == ["red", "blue"]
     page.get_by_role("button", name="Recall").click()
     assert table.locator("tbody tr th").all_inner_texts() == ["blue", "red"]
+
+
+def numbers_on(page) -> list[str]:
+    """Everything that the thresholds change on the page."""
+    return page.locator("[data-cell]").all_inner_texts()
+
+
+def test_sliders_count_what_the_server_counts_and_what_is_saved_is_obeyed(page, address, dataset):
+    teach(dataset)
+    version = finish(start(dataset))
+    here = f"{address}{DATASET}/versions/1/threshold"
+    page.goto(here)
+    box = page.get_by_label("Threshold for all labels", exact=True)
+    seen = {}
+    for limit in ("0.9", "0.901", "0.1", "0"):
+        page.get_by_label("Threshold for all labels, slider").fill(limit)
+        expect(box).to_have_value(limit)
+        seen[limit] = numbers_on(page)
+    for limit, numbers in seen.items():
+        page.goto(f"{here}?at={limit}")
+        assert numbers_on(page) == numbers
+    page.get_by_label("One for each label").check()
+    page.get_by_text("Label by label").click()
+    page.get_by_label("blue", exact=True).fill("0.95")
+    numbers = numbers_on(page)
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("decides by these thresholds from now on").wait_for()
+    assert numbers_on(page) == numbers
+    limits = read_spec(training.package_folder(version))["thresholds"]
+    assert dict(zip(version.labels, limits, strict=True)) == {"blue": 0.95, "red": 0}
+    assert page.faults == []
