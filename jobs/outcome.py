@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from jobs import runs, sandbox
-from learning import calibration, evaluation, explaining, golden, proof
+from learning import calibration, evaluation, explaining, golden, proof, rejection
 from learning.inputs import hash_dataset, make_targets
-from learning.package import PackageDamaged, load_package, write_spec
+from learning.package import REJECTION_FILE, PackageDamaged, load_package, write_spec
 from learning.pixels import describe_pixels
 from utils import write_atomically
 
@@ -63,8 +63,9 @@ folder, out = sys.argv[1:]
 pixels, wanted = golden.read(folder)
 classifier = NetworkClassifier(folder)
 answers = np.stack([classifier.probabilities(square) for square in pixels])
+classifier.answer(pixels[0])
 last = explaining.read_last_layer(Path(folder))
-is_told = last is None or explaining.tells_answers(Path(folder), last, classifier.calibration)
+is_told = last is None or explaining.tells_answers(Path(folder), last, classifier.package.calibration)
 if not (np.abs(answers - wanted).max() <= TOLERANCE and is_told):
     sys.exit(3)
 said = [classifier.probabilities(square).tolist() for square in golden.crop_awkward(pixels.shape[1])]
@@ -218,6 +219,7 @@ def _take_package(folder: Path, source: Path, settings: dict, labels: list[str])
     entries = _take_golden(source / "golden" / golden.FILE, len(labels))
     write_atomically(making / "golden" / golden.FILE, json.dumps({"images": entries}))
     _take_last_layer(making, source, len(labels))
+    _take_rejection(making, source, spec)
     named = spec.get("backbone")
     return spec | {
         "run": folder.name,
@@ -250,6 +252,22 @@ def _take_golden(path: Path, labels: int) -> list[dict[str, Any]]:
         [e.get("probabilities") if isinstance(e, dict) else None for e in entries], labels
     )
     return [{"file": name, "probabilities": row} for name, row in zip(GOLDEN, rows.tolist(), strict=False)]
+
+
+def _take_rejection(making: Path, source: Path, spec: dict[str, Any]) -> None:
+    """Write what tells the unknown anew, and let package.json say what that is."""
+    content = read(source / REJECTION_FILE, rejection.LARGEST_FILE + 1)
+    spec["rejection"] = None
+    if content is None:
+        return
+    path = making / REJECTION_FILE
+    path.write_bytes(content)
+    try:
+        found = rejection.load(path)
+    except rejection.RejectionDamaged as error:
+        raise NotBelieved(f"{REJECTION_FILE} is not as a trainer writes it.") from error
+    found.save(path)
+    spec["rejection"] = {"is_on": True, **found.to_spec()}
 
 
 def _hash(path: Path) -> str:

@@ -25,6 +25,7 @@ def ask_all(
     items: Iterable[dict[str, Any]],
     size: int,
     on_progress: Callable[[int], None] = lambda done: None,
+    ask_one: Callable[[Network, np.ndarray], np.ndarray] = Network.logits,
 ) -> tuple[np.ndarray, list[Refusal]]:
     """Return the logits of every readable item in order, float32 (items, labels), and the refused.
 
@@ -32,6 +33,7 @@ def ask_all(
         path: a LiteRT file that takes float32 (1, size, size, 3) of 0 to 255.
         items: manifest lines.
         on_progress: told after each batch how many are done; it may raise to stop.
+        ask_one: what is asked of the network for each image's pixels, if not its logits: a vector.
     """
     own = threading.local()
 
@@ -42,7 +44,7 @@ def ask_all(
             return as_refusal(item["sha256"], error)
         if not hasattr(own, "network"):
             own.network = Network(path)
-        return own.network.logits(pixels).copy()
+        return ask_one(own.network, pixels).copy()
 
     answers, done = [], 0
     with ThreadPoolExecutor(os.cpu_count()) as threads:

@@ -30,7 +30,8 @@ network = Interpreter("model.tflite")
 network.allocate_tensors()
 network.set_tensor(network.get_input_details()[0]["index"], np.asarray(image, np.float32)[np.newaxis])
 network.invoke()
-logits = network.get_tensor(network.get_output_details()[0]["index"])[0].astype(float)
+answer = next(output for output in network.get_output_details() if len(output["shape"]) == 2)
+logits = network.get_tensor(answer["index"])[0].astype(float)
 """
 SOFTMAX = """\
 probabilities = np.exp((logits - logits.max()) / package["temperature"])
@@ -110,7 +111,7 @@ def write(spec: dict[str, Any]) -> str:
         failures=_describe_confusions(measured["confusion"], spec["labels"])
         if is_single
         else _weakest(measured),
-        strangers=": a photo of something else gets one of them all the same" if is_single else "",
+        strangers=_describe_strangers(spec),
         certainty="".join(f"- {words}\n" for words in _describe_certainty(spec, measured)),
         fewest=f"{_plain(fewest['label'])} has the fewest images to be measured by: {fewest['count']}.",
         origin=_describe_origin(spec),
@@ -118,6 +119,16 @@ def write(spec: dict[str, Any]) -> str:
         use_alone=USE_ALONE + (SOFTMAX if is_single else SIGMOIDS),
         afterwards=AFTERWARDS[spec["task"]],
     )
+
+
+def _describe_strangers(spec: dict[str, Any]) -> str:
+    """Say what becomes of a photo of something else."""
+    if spec.get("rejection"):
+        return (
+            ". `rejection.npz` tells a photo that is like nothing it was taught, in Pigeonhole: "
+            "`python server.py predict --package`. The code below does not, and gives it a label all the same"
+        )
+    return ": a photo of something else gets one of them all the same" if spec["task"] == SINGLE else ""
 
 
 def _describe_certainty(spec: dict[str, Any], measured: dict[str, Any]) -> list[str]:

@@ -7,13 +7,14 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from learning import backbones, cards, explaining, golden, inputs, maps, networks, proof, tables
+from learning import backbones, cards, explaining, golden, inputs, maps, networks, proof, tables, taught
 from learning.backbones import PreparedBackbone
 from learning.calibration import Calibration
 from learning.heads import Head
@@ -24,14 +25,17 @@ from learning.package import (
     LOCK_FILE,
     NETWORK,
     NETWORK_FILE,
+    REJECTION_FILE,
     load_package,
     write_spec,
 )
 from learning.pixels import describe_pixels
+from learning.rejection import Rejection
 from learning.work import Work
 from utils import open_atomically, write_atomically
 
 STEPS = 4
+NETWORK_STEPS = 5
 LIBRARIES = ("numpy", "pillow", "ai-edge-litert", "tensorflow", "keras")
 
 
@@ -97,16 +101,28 @@ def _describe(name: str, labels: list[str], size: int, metrics: dict) -> dict[st
     }
 
 
-def write_package(folder: str | Path, spec: dict[str, Any], head: Head) -> None:
-    """Write head, model card and, last, package.json: from then on the package answers."""
+def write_package(
+    folder: str | Path, spec: dict[str, Any], head: Head, known: Rejection | None = None
+) -> None:
+    """Write head, what tells the unknown, model card and, last, package.json: from then on it answers."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for stale in proof.FILES.values():
         (folder / stale).unlink(missing_ok=True)
     with open_atomically(folder / "head.npz") as file:
         np.savez(file, weights=head.weights.astype(np.float32), bias=head.bias.astype(np.float32))
+    spec = spec | {"rejection": _keep(folder, known)}
     write_atomically(folder / "README.md", cards.write(spec))
     write_spec(folder, spec)
+
+
+def _keep(folder: Path, known: Rejection | None) -> dict[str, Any] | None:
+    """Write what tells the unknown, if anything does; return what package.json says of it."""
+    (folder / REJECTION_FILE).unlink(missing_ok=True)
+    if known is None:
+        return None
+    known.save(folder / REJECTION_FILE)
+    return {"is_on": True, **known.to_spec()}
 
 
 def export_networks(
@@ -187,19 +203,30 @@ def write_network_package(
     """
     folder = work.package
     folder.mkdir(parents=True, exist_ok=True)
-    work.report("exporting", 0, STEPS)
+    work.report("exporting", 0, NETWORK_STEPS)
     squares = inputs.read_squares(inputs.choose_golden(measured.items), size)
     golden.write(folder, squares, lambda some: measured.calibration.probabilities(_ask(network, some)))
-    work.report("exporting", 1, STEPS)
+    work.report("exporting", 1, NETWORK_STEPS)
     if not (folder / NETWORK_FILE).exists():
         write_network(folder, networks.convert_whole(network))
-    work.report("exporting", 2, STEPS)
+    work.report("exporting", 2, NETWORK_STEPS)
     networks.save_keras(network, folder / "model.keras")
-    work.report("exporting", 3, STEPS)
+    work.report("exporting", 3, NETWORK_STEPS)
     spec = _prove(folder, _describe_network(work, measured, size, backbone))
+    tell = partial(_tell_fourth, work)
+    spec["rejection"] = _keep(
+        folder, taught.learn(work, folder / NETWORK_FILE, size, measured.calibration, tell)
+    )
+    write_atomically(folder / "README.md", cards.write(spec))
+    write_spec(folder, spec)
     explaining.keep_last_layer(folder, maps.add_map(network).last_layer, measured.calibration)
-    work.report("exporting", STEPS, STEPS)
+    work.report("exporting", NETWORK_STEPS, NETWORK_STEPS)
     return spec
+
+
+def _tell_fourth(work: Work, done: int) -> None:
+    """Say that the fourth step goes on, in which every image is looked at once more; it may raise to stop."""
+    work.report("exporting", 4, NETWORK_STEPS)
 
 
 def _describe_network(work: Work, measured: Measured, size: int, backbone: str | None) -> dict[str, Any]:
@@ -213,12 +240,10 @@ def _describe_network(work: Work, measured: Measured, size: int, backbone: str |
 
 
 def _prove(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
-    """Prove both files; write model card and, last, package.json, and return what it says."""
+    """Prove both files; return what package.json is to say."""
     spec |= proof.compare(folder, spec)
     if "litert" not in spec["proven"]:
         raise NotProven("The network answers otherwise in LiteRT than in Keras, so it can't be used here.")
-    write_atomically(folder / "README.md", cards.write(spec))
-    write_spec(folder, spec)
     return spec
 
 

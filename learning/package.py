@@ -18,15 +18,17 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from learning import calibration
+from learning import calibration, rejection
 from learning.calibration import MULTI, SINGLE, Calibration
 from learning.pixels import find_difference
+from learning.rejection import Rejection, RejectionDamaged
 from utils import lock_file, write_atomically
 
 FORMAT = "pigeonhole-package"
 FORMAT_VERSION = 1
 HEAD, NETWORK = "head", "network"
 NETWORK_FILE = "model.tflite"
+REJECTION_FILE = rejection.FILE
 LOCK_FILE = ".lock"
 UNKNOWN, UNCERTAIN = "unknown", "uncertain"  # why no label is said
 
@@ -89,10 +91,26 @@ def decide(
 
 
 @dataclass(frozen=True)
+class Said:
+    """What an interpreter says of one image.
+
+    Attributes:
+        logits: float (labels,), not calibrated.
+        embedding: float32 (embedding size,), what the last layer was given; None of a network that was
+            packaged before it told that.
+    """
+
+    logits: np.ndarray
+    embedding: np.ndarray | None
+
+
+@dataclass(frozen=True)
 class Package:
     """A package as read: what it sorts into, and a head on the backbone's embedding or a network to answer.
 
     Attributes:
+        rejection: what tells the unknown; None of packages of before there was one, and where too few images
+            were there to learn it from.
         backbone, backbone_identifier: of a head; a network may have none.
         weights: float64 (embedding size, labels), bias: float64 (labels,); of a head only.
     """
@@ -104,6 +122,7 @@ class Package:
     calibration: Calibration
     metrics: dict[str, Any]
     spec: dict[str, Any]
+    rejection: Rejection | None = None
     backbone: str | None = None
     backbone_identifier: str | None = None
     weights: np.ndarray | None = None
@@ -137,11 +156,28 @@ class Package:
 
     def probabilities(self, embedding: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, float64 (labels,), of an embedding, float32 (embedding size,)."""
-        return self.calibration.probabilities(embedding.astype(np.float64) @ self.weights + self.bias)
+        return self.calibration.probabilities(self.say(embedding).logits)
 
-    def decide(self, probabilities: np.ndarray, is_unknown: bool = False) -> Decision:
-        """Decide what is said of an image; arguments and errors are those of `decide` above."""
+    def say(self, embedding: np.ndarray) -> Said:
+        """Return what the head says of an embedding, float32 (embedding size,)."""
+        return Said(embedding.astype(np.float64) @ self.weights + self.bias, embedding)
+
+    def answer(self, said: Said) -> Decision:
+        """Decide what is said of an image, from what was said of it.
+
+        Raises:
+            NoAnswer: there is no number among it.
+        """
+        probabilities = self.calibration.probabilities(said.logits)
+        is_unknown = self._is_unknown(said.embedding, probabilities)
         return decide(self.labels, self.calibration, probabilities, is_unknown)
+
+    def _is_unknown(self, embedding: np.ndarray | None, probabilities: np.ndarray) -> bool:
+        if self.rejection is None or embedding is None or not self.spec["rejection"]["is_on"]:
+            return False
+        if embedding.shape != self.rejection.mean.shape:
+            raise NoAnswer(f"The version's {REJECTION_FILE} is not of its network. Train again.")
+        return self.rejection.is_unknown(embedding, probabilities)
 
 
 def answers_with(spec: dict[str, Any]) -> str:
@@ -217,11 +253,14 @@ def load_package(folder: str | Path) -> Package:
     Raises:
         PackageDamaged: a file is missing, damaged, or does not fit the others.
     """
-    folder = Path(folder)
+    return _load(Path(folder), _read_what_answers)
+
+
+def _load(folder: Path, read: Callable[[Path, dict[str, Any]], dict[str, Any]]) -> Package:
+    """Read a package; `read` gives what it answers with."""
     spec = read_spec(folder)
     require_our_pixels(spec)
     try:
-        read = _read_network if answers_with(spec) == NETWORK else _read_whole_head
         return Package(
             folder=folder,
             labels=spec["labels"],
@@ -230,12 +269,29 @@ def load_package(folder: str | Path) -> Package:
             calibration=calibration.from_spec(spec),
             metrics=spec["metrics"],
             spec=spec,
+            rejection=_read_rejection(folder, spec),
             **read(folder, spec),
         )
     except PackageDamaged:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise PackageDamaged(f"{folder / 'package.json'} is damaged.") from error
+
+
+def _read_rejection(folder: Path, spec: dict[str, Any]) -> Rejection | None:
+    if not spec.get("rejection"):
+        return None
+    try:
+        found = rejection.load(folder / REJECTION_FILE)
+    except RejectionDamaged as error:
+        raise PackageDamaged(str(error)) from error
+    if found.bears.shape[1] != len(spec["labels"]) or found.task != spec["task"]:
+        raise PackageDamaged(f"{folder / REJECTION_FILE} does not fit package.json.")
+    return found
+
+
+def _read_what_answers(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
+    return (_read_network if answers_with(spec) == NETWORK else _read_whole_head)(folder, spec)
 
 
 def _read_network(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
@@ -304,23 +360,33 @@ class Network:
         logits = self.logits(pixels)
         return logits, None if self._map is None else self._interpreter.get_tensor(self._map)[0]
 
+    def say(self, pixels: np.ndarray) -> Said:
+        """Return the logits, and the mean of the map, for `center_crop`'s uint8 (size, size, 3)."""
+        logits, seen = self.logits_with_map(pixels)
+        return Said(logits, None if seen is None else seen.mean(axis=(0, 1)))
+
 
 class NetworkClassifier:
-    """The whole network with its calibration; needs model.tflite and package.json and nothing else.
+    """The whole network: needs model.tflite, package.json and, to tell the unknown, rejection.npz.
 
     Never share it between threads.
+
+    Raises:
+        PackageDamaged: a file is missing, damaged, or does not fit the others.
     """
 
     def __init__(self, folder: str | Path, threads: int = 1):
-        self.spec = read_spec(folder)
-        require_our_pixels(self.spec)
-        self.calibration = calibration.from_spec(self.spec)
+        self.package = _load(Path(folder), lambda folder, spec: {})
         self._network = Network(Path(folder, NETWORK_FILE), threads)
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, float64 (labels,), for `center_crop`'s uint8 (size, size, 3)."""
-        return self.calibration.probabilities(self._network.logits(pixels))
+        return self.package.calibration.probabilities(self._network.logits(pixels))
 
-    def decide(self, probabilities: np.ndarray, is_unknown: bool = False) -> Decision:
-        """Decide what is said of an image; arguments and errors are those of `decide` above."""
-        return decide(self.spec["labels"], self.calibration, probabilities, is_unknown)
+    def answer(self, pixels: np.ndarray) -> Decision:
+        """Decide what is said of `center_crop`'s uint8 (size, size, 3).
+
+        Raises:
+            NoAnswer: the network gives no number.
+        """
+        return self.package.answer(self._network.say(pixels))

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from learning import backbones, evaluation, exports, heads, inputs, tables
+from learning import backbones, evaluation, exports, heads, inputs, rejection, tables
 from learning.calibration import SINGLE
 from learning.embeddings import Embedder
 from learning.gathering import Gathered, gather
+from learning.rejection import Rejection
 from learning.work import Work
 
 
@@ -35,22 +36,27 @@ def train(work: Work) -> None:
     gathered = gather(work)
     hashes = [item["sha256"] for item in gathered.items]
     task = work.settings["task"]
+    targets = inputs.make_targets(work.labels, gathered.items, task)
+    embeddings = inputs.stack(work.open_store(), hashes, work.folder / "checkpoint")
     outcome = learn(
         work.labels,
-        inputs.make_targets(work.labels, gathered.items, task),
-        inputs.stack(work.open_store(), hashes, work.folder / "checkpoint"),
+        targets,
+        embeddings,
         gathered.learnt,
         task=task,
         seed=work.settings["seed"],
         train_on_all=work.settings["train_on_all"],
         on_phase=work.report,
     )
-    _keep(work, gathered, outcome)
+    known = rejection.fit(
+        embeddings, outcome.probabilities, targets, hashes, task=task, seed=work.settings["seed"]
+    )
+    _keep(work, gathered, outcome, known)
     shutil.rmtree(work.folder / "checkpoint", ignore_errors=True)
     work.show(tables.write(work.settings["dataset"], outcome.metrics, str(work.package)))
 
 
-def _keep(work: Work, gathered: Gathered, outcome: Outcome) -> None:
+def _keep(work: Work, gathered: Gathered, outcome: Outcome, known: Rejection) -> None:
     """Write evaluation, package and result."""
     by = gathered.told_by("leave_one_out", "test")
     measured = outcome.metrics["leave_one_out"]
@@ -60,7 +66,7 @@ def _keep(work: Work, gathered: Gathered, outcome: Outcome) -> None:
     about = work.describe(gathered.items)
     name = work.settings["dataset"]
     spec = exports.describe(name, work.labels, prepared, outcome.head, outcome.metrics, about)
-    exports.write_package(work.package, spec, outcome.head)
+    exports.write_package(work.package, spec, outcome.head, known)
     work.settle(spec, len(gathered.items), gathered.refused)
 
 

@@ -16,9 +16,11 @@ STEEPNESS = 1.8  # π / √3, of the logistic distribution with spread 1
 SHIFTS = np.array([0.0, 0.0, 2.0])
 # Seen on three data sets: of doubt in nats, of the other two beside their mean.
 USUAL_SPREADS, USUAL_ITEMS = np.array([3.0, 0.35, 0.35]), 5
+# Under so many images, which may all be of one make, the three sets' own spreads are added, and more of them.
+FEW, SPREADS_OF_FEW = 100, np.array([3.0, 0.1, 0.25])
 LEAST_SPREADS = np.array([1e-2, 1e-3, 1e-3])
 LEAST_PROBABILITY = 1e-6
-LEAST_THRESHOLD = 10.0  # where there are too few images to tell
+LEAST_THRESHOLD = 12.0  # where there are too few images to tell
 
 
 def find_doubts(probabilities: np.ndarray, task: str) -> np.ndarray:
@@ -67,11 +69,11 @@ def find_axes(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def standardise(signs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and spread of each sign; few items may be alike by chance, so five usual ones are added."""
-    centres = signs.mean(axis=0)
+    """Return mean and spread of each sign; few items may be alike by chance, so usual ones are added."""
+    centres, more = signs.mean(axis=0), max(0, FEW - len(signs)) / 4
     usual = np.maximum(USUAL_SPREADS * [1.0, *centres[1:]], LEAST_SPREADS)
-    squared = ((signs - centres) ** 2).sum(axis=0) + USUAL_ITEMS * usual**2
-    return centres, np.sqrt(squared / (len(signs) + USUAL_ITEMS))
+    squared = ((signs - centres) ** 2).sum(axis=0) + USUAL_ITEMS * usual**2 + more * SPREADS_OF_FEW**2
+    return centres, np.sqrt(squared / (len(signs) + USUAL_ITEMS + more))
 
 
 def add_up(standardised: np.ndarray) -> np.ndarray:
@@ -82,13 +84,12 @@ def add_up(standardised: np.ndarray) -> np.ndarray:
 def find_threshold(scores: np.ndarray) -> float:
     """Return the score that 95 % of images like these stay under (split conformal, Vovk et al. 2005).
 
-    Under 19 images can't tell: then it is twice the highest of them, 10 at least, so that only what is wholly
-    other is rejected.
+    Under 19 images can't tell: then it is twice the highest of them. Under 100 it is 12 at least, so that
+    only what is wholly other is rejected.
     """
     place = int(np.ceil((len(scores) + 1) * KEEPS))
-    if place > len(scores):
-        return max(2 * float(scores.max(initial=0)), LEAST_THRESHOLD)
-    return float(np.sort(scores)[place - 1])
+    found = np.sort(scores)[place - 1] if place <= len(scores) else 2 * scores.max(initial=0)
+    return float(found if len(scores) >= FEW else max(found, LEAST_THRESHOLD))
 
 
 def find_width(embeddings: np.ndarray) -> int:

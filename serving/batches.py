@@ -21,7 +21,7 @@ from serving.files import FileAnswer
 from utils import ImageRefused, center_crop, open_image
 
 AHEAD = 4  # images that wait for each interpreter
-Ask = Callable[[np.ndarray], np.ndarray]  # uint8 (size, size, 3) -> calibrated probabilities (labels,)
+Ask = Callable[[np.ndarray], Decision]  # of uint8 (size, size, 3)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,6 @@ class Answerer:
 
     name: str
     labels: tuple[str, ...]
-    decide: Callable[[np.ndarray], Decision]  # of probabilities (labels,)
     input_size: int  # pixels
     open: Callable[[], Ask]  # a new interpreter, for one thread
 
@@ -53,10 +52,9 @@ def by_package(folder: Path) -> Answerer:
     content = b"".join(Path(folder, name).read_bytes() for name in ("package.json", NETWORK_FILE))
     return Answerer(
         name=f"package {hashlib.sha256(content).hexdigest()[:12]}",
-        labels=tuple(first.spec["labels"]),
-        decide=first.decide,
-        input_size=first.spec["input_size"],
-        open=lambda: NetworkClassifier(folder).probabilities,
+        labels=tuple(first.package.labels),
+        input_size=first.package.input_size,
+        open=lambda: NetworkClassifier(folder).answer,
     )
 
 
@@ -70,9 +68,8 @@ def by_version(version: Version) -> Answerer:
     return Answerer(
         name=f"{version.dataset.slug} {version.number}",
         labels=tuple(package.labels),
-        decide=package.decide,
         input_size=package.input_size,
-        open=lambda: open_apart().probabilities,
+        open=lambda: open_apart().answer,
     )
 
 
@@ -110,14 +107,14 @@ def _in_order(
 def _answer(answerer: Answerer, free: SimpleQueue[Ask], file: ImageFile) -> FileAnswer:
     try:
         pixels = center_crop(open_image(file.read()), answerer.input_size)
-        return FileAnswer.of(file.name, answerer.decide(_ask(free, pixels)))
+        return FileAnswer.of(file.name, _ask(free, pixels))
     except (ImageRefused, NoAnswer) as refused:
         return FileAnswer(file.name, refusal=str(refused))
     except OSError as error:
         return FileAnswer(file.name, refusal=f"The file cannot be read ({error.strerror}).")
 
 
-def _ask(free: SimpleQueue[Ask], pixels: np.ndarray) -> np.ndarray:
+def _ask(free: SimpleQueue[Ask], pixels: np.ndarray) -> Decision:
     """Ask an interpreter that nobody else is asking: there is one for every thread."""
     ask = free.get()
     try:

@@ -20,7 +20,7 @@ import numpy as np
 from flask import current_app
 
 from learning.embeddings import Embedder
-from learning.package import NETWORK, NETWORK_FILE, Network, Package, load_package
+from learning.package import NETWORK, NETWORK_FILE, Decision, Network, Package, Said, load_package
 from models import Version
 
 # A head is a few hundred kilobytes, an interpreter about 30 MB.
@@ -41,7 +41,7 @@ class Busy(RuntimeError):
 class Line:
     """One interpreter and those who wait for it: one call at a time, at most `places` of them in the line."""
 
-    def __init__(self, ask: Callable[[np.ndarray], np.ndarray], places: int):
+    def __init__(self, ask: Callable[[np.ndarray], np.ndarray | Said], places: int):
         self._ask = ask
         self._places = threading.Semaphore(places)
         self._turn = threading.Lock()
@@ -60,10 +60,10 @@ class Line:
         finally:
             self._places.release()
 
-    def ask(self, pixels: np.ndarray) -> np.ndarray:
+    def ask(self, pixels: np.ndarray) -> np.ndarray | Said:
         """Return what the interpreter says of uint8 (size, size, 3), when our turn comes.
 
-        float32: of a backbone the embedding (embedding size,), of a whole network the logits (labels,).
+        Of a backbone the embedding, float32 (embedding size,); of a whole network what `Network.say` gives.
         """
         with self._turn:
             return self._ask(pixels)
@@ -76,12 +76,14 @@ class Classifier:
     package: Package
     line: Line
 
-    def probabilities(self, pixels: np.ndarray) -> np.ndarray:
-        """Return calibrated probabilities, float64 (labels,), for uint8 (size, size, 3)."""
+    def answer(self, pixels: np.ndarray) -> Decision:
+        """Decide what is said of uint8 (size, size, 3).
+
+        Raises:
+            NoAnswer: the network gives no number.
+        """
         said = self.line.ask(pixels)
-        if self.package.answers_with == NETWORK:
-            return self.package.calibration.probabilities(said)
-        return self.package.probabilities(said)
+        return self.package.answer(said if self.package.answers_with == NETWORK else self.package.say(said))
 
 
 def find(version: Version) -> Classifier:
@@ -157,7 +159,7 @@ def _new_line(path: Path, sha256: str, places: int) -> Line:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise VersionUnusable(f"This version's network file {path.name} is damaged. {_advice()}")
     is_backbone = path.name != NETWORK_FILE
-    return Line(Embedder(path).embed if is_backbone else Network(path).logits, places)
+    return Line(Embedder(path).embed if is_backbone else Network(path).say, places)
 
 
 _open_line = lru_cache(INTERPRETERS_KEPT)(_new_line)

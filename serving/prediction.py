@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import insert
 
 from datasets import storage
-from learning.package import NoAnswer
+from learning.package import Decision, NoAnswer
 from models import Prediction, Version, db
 from serving import classifier
 from utils import EXTENSION_OF_FORMAT, center_crop, generate_random_name, open_image, upright_size
@@ -82,12 +83,8 @@ def predict(version: Version, content: bytes) -> Answer:
         extension, (width, height) = EXTENSION_OF_FORMAT[image.format], upright_size(image)
         pixels = center_crop(image, engine.package.input_size)
         decoded = time.perf_counter()
-        probabilities = engine.probabilities(pixels)
+        decision = _decide(engine, pixels)
     end = time.perf_counter()
-    try:
-        decision = engine.package.decide(probabilities)
-    except NoAnswer as error:
-        raise classifier.VersionUnusable(str(error)) from error
     return Answer(
         prediction=f"pr_{generate_random_name()}",
         dataset=version.dataset.slug,
@@ -106,6 +103,13 @@ def predict(version: Version, content: bytes) -> Answer:
         rejected=decision.rejected,
         reason=decision.reason,
     )
+
+
+def _decide(engine: classifier.Classifier, pixels: np.ndarray) -> Decision:
+    try:
+        return engine.answer(pixels)
+    except NoAnswer as error:
+        raise classifier.VersionUnusable(str(error)) from error
 
 
 def keep(answer: Answer, content: bytes, sent_name: str, user_id: int | None) -> None:

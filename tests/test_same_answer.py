@@ -73,8 +73,8 @@ def by_package(packed, kinds):
     network = NetworkClassifier(packed.package)
     answers = {}
     for path, content in kinds.items():
-        found = network.probabilities(center_crop(open_image(content), network.spec["input_size"]))
-        answers[path] = dict(zip(network.spec["labels"], found.tolist(), strict=True))
+        found = network.probabilities(center_crop(open_image(content), network.package.input_size))
+        answers[path] = dict(zip(network.package.labels, found.tolist(), strict=True))
     return answers
 
 

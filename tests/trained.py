@@ -42,7 +42,7 @@ class Trained:
         block = {"items": 3, "micro_f1": 0.9, "interval": [0.8, 1.0]}
         score = {"name": "micro_f1", "value": 0.9, "interval": [0.8, 1.0], "by": "leave_one_out"}
         metrics = {"task": "multi-label", "score": score, "leave_one_out": block, "test": None}
-        return self._copied(folder, task="multi-label", metrics=metrics, **calibration)
+        return self._copied(folder, task="multi-label", metrics=metrics, rejection=None, **calibration)
 
     def _copied(self, folder: Path, **changes) -> Trained:
         package = Path(shutil.copytree(self.package, folder))

@@ -125,6 +125,8 @@ def _render(template: str, dataset: Dataset, **more) -> str:
 def describe(answer: dict) -> tuple[str, list[str], str]:
     """Put an answer into words: what comes before the labels, the labels, and what comes after them."""
     pairs = [(entry["label"], entry["probability"]) for entry in answer["probabilities"]]
+    if answer.get("reason") == "unknown":
+        return "This is not like anything I was taught", [], "."
     if answer.get("reason") == "uncertain":
         return "I am not sure: perhaps ", [label for label, _ in pairs[:UNSURE_SHOWN]], "."
     if answer["label"] is None:

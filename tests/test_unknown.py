@@ -1,0 +1,79 @@
+"""An image that is like nothing a version was taught gets no label, on every way to an answer."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from learning.package import REJECTION_FILE, NoAnswer, PackageDamaged, load_package, update_spec
+from serving import batches, prediction
+from tests.trained import COLOURS, as_bytes, make_photo
+
+pytestmark = pytest.mark.trainer
+STRANGE = as_bytes(Image.linear_gradient("L").resize((320, 240)))
+KNOWN = as_bytes(make_photo(COLOURS["red"], seed=42))
+
+
+@pytest.fixture(params=["a head", "a whole network"])
+def packed(request, trained, tmp_path):
+    """A version that answers with the backbone's file, and one with its own."""
+    return trained if request.param == "a head" else trained.as_network(tmp_path / "package")
+
+
+@pytest.fixture
+def version(app, dataset, packed):
+    """The version in an instance, live."""
+    return packed.install(app, dataset)
+
+
+def package_of(app, version):
+    return app.config["PIGEONHOLE"].folder("runs") / version.run.folder / "package"
+
+
+def test_what_is_like_nothing_taught_is_unknown_and_keeps_its_probabilities(version):
+    answer = prediction.predict(version, STRANGE).as_json()
+    assert (answer["rejected"], answer["reason"]) == (True, "unknown")
+    assert (answer["label"], answer["labels"]) == (None, [])
+    assert len(answer["probabilities"]) == len(COLOURS)
+
+
+def test_what_is_like_the_taught_is_not(version):
+    assert prediction.predict(version, KNOWN).labels == ("red",)
+
+
+def test_an_editor_may_turn_it_off(app, version):
+    update_spec(
+        package_of(app, version), lambda spec: spec | {"rejection": spec["rejection"] | {"is_on": False}}
+    )
+    assert not prediction.predict(version, STRANGE).rejected
+
+
+def test_the_page_says_so_in_words(client, sign_in, alice, version):
+    browser = sign_in(client, alice)
+    sent = browser.post("/datasets/flowers/predict", data={"image": (io.BytesIO(STRANGE), "a.jpg")})
+    page = browser.get(sent.location).text
+    assert "not like anything I was taught" in page and "comes nearest" in page
+
+
+def test_a_package_by_itself_says_so_too(packed):
+    answerer = batches.by_package(packed.package)
+    files = [batches.ImageFile(name, lambda c=content: c) for name, content in (("s", STRANGE), ("k", KNOWN))]
+    assert [answer.reason for answer in batches.answer_all(answerer, files)] == ["unknown", None]
+
+
+def test_a_package_without_the_file_it_names_is_damaged(trained, tmp_path):
+    package = trained.as_network(tmp_path / "package").package
+    (package / REJECTION_FILE).unlink()
+    with pytest.raises(PackageDamaged, match=r"rejection\.npz"):
+        load_package(package)
+
+
+def test_what_tells_the_unknown_of_another_network_answers_nothing(trained):
+    package = load_package(trained.package)
+    strange = package.say(np.zeros(package.weights.shape[0], np.float32))
+    object.__setattr__(package.rejection, "mean", package.rejection.mean[:-1])
+    with pytest.raises(NoAnswer, match="Train again"):
+        package.answer(strange)
