@@ -7,6 +7,8 @@ from sqlalchemy import select
 
 from datasets import editing, labels
 from models import Dataset, Item, Member, Review, db
+from serving import findings
+from serving.findings import Findings
 from tests.teaching import finish, start, teach
 
 MISTAKES = "/datasets/flowers/versions/1/mistakes"
@@ -170,3 +172,28 @@ def test_an_item_of_another_dataset_is_neither_shown_nor_changed(owner, mistaken
     db.session.commit()
     assert f"/thumbnails/{mistaken.filename}" not in owner.get(WRONG).text
     assert do(owner, mistaken, label="blue").status_code == 404
+
+
+@pytest.fixture
+def pair(settings, dataset, mistaken):
+    """Two photos that somebody found to look alike: the one mistaken, which is red, and a blue one."""
+    blue = db.session.scalar(select(Item).filter_by(sent_name="blue/0.jpg"))
+    found = {"first": mistaken.id, "second": blue.id, "cosine": 0.99, "bits": 1}
+    told = dict.fromkeys(("curve",)) | {"gains": [], "pairs": [found], "found_pairs": 1, "telltales": []}
+    about = {"examined_at": "", "stamp": "", "task": "single-label", "items": 12, "learnt": 0}
+    findings.write(settings.folder("findings"), dataset.id, Findings(**about, is_sampled=False, **told))
+    return mistaken, blue
+
+
+def test_look_alikes_of_different_labels_stand_beside_each_other_until_one_is_relabelled(owner, pair):
+    page = owner.get(f"{MISTAKES}/alike").text
+    assert all(f"item-{item.id}" in page for item in pair)
+    assert "Looks like" in page
+    do(owner, pair[0], label="blue")
+    assert not is_open(owner, "alike")
+
+
+def test_a_look_alike_that_was_left_as_it_is_is_passed_over(owner, pair):
+    do(owner, pair[0], do="leave")
+    page = owner.get(f"{MISTAKES}/alike").text
+    assert f"item-{pair[0].id}" not in page and f"item-{pair[1].id}" in page

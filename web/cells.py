@@ -19,6 +19,7 @@ TITLES = {
     "wrong": "Most wrong",
     "unsure": "Least sure",
     "cell": "Confusions",
+    "alike": "Look-alikes",
 }
 
 # What a queue holds, and what it means that it holds nothing
@@ -33,6 +34,11 @@ WORDS = {
         "Everything was judged right.",
     ),
     "unsure": ("The version could hardly decide. The least sure come first.", "It is sure of every image."),
+    "alike": (
+        "They look alike but bear different labels, so that one of them is probably wrong, or stand in "
+        "different splits, so that figures may look better than they are. Relabel, or remove one.",
+        "No two images that look alike differ in labels or splits, as far as anybody has looked.",
+    ),
     "cell": (
         "One kind of mistake at a time, the most frequent first.",
         "Nothing was taken for anything else.",

@@ -6,7 +6,7 @@ For the pages and for the API.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -15,13 +15,14 @@ from sqlalchemy import select
 
 from datasets import reviews
 from datasets.reviews import Standing
-from jobs import training
+from jobs import examining, training
 from models import Dataset, Item, Version, db
 from serving import evaluations, mistakes
 from serving.evaluations import Evaluation
 from serving.mistakes import Cell, Guess
-from web import figures
+from web import figures, found
 
+QUEUES = (*mistakes.QUEUES, "alike")
 PAGE_SIZE = 48
 CELLS_SHOWN = 12
 STATES = ("relabelled", "removed", "left")  # what was done about an item
@@ -37,6 +38,7 @@ class Card:
         labels: those it bears now; those it was taught as, where it is gone.
         suggested: the labels it should rather bear; None where nothing speaks against its own.
         state: one of STATES, None while nothing was done.
+        alike: in the queue of look-alikes, those that it looks like.
     """
 
     place: int
@@ -48,6 +50,7 @@ class Card:
     guesses: list[Guess]
     suggested: list[str] | None
     state: str | None
+    alike: list[Item] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,16 @@ class Page:
 
 @dataclass(frozen=True)
 class Queue:
-    """The rows of the evaluation that a queue holds, in its order, and which of them are done."""
+    """The rows of the evaluation that a queue holds, in its order, and which of them are done.
+
+    `alike` are, by row, the items that it looks like, in the queue of look-alikes.
+    """
 
     name: str
     cell: Cell
     rows: np.ndarray
     is_done: np.ndarray
+    alike: dict[int, list[Item]] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -130,13 +137,26 @@ class Workspace:
         return [self.evaluation.labels[place] for place in np.flatnonzero(self.evaluation.truth[row])]
 
     def open(self, name: str, cell: Cell | None = None) -> Queue:
-        """Return a queue of judged items, one of mistakes.QUEUES; `cell` without one is the most frequent."""
+        """Return a queue of judged items, one of QUEUES; `cell` without one is the most frequent."""
+        if name == "alike":
+            return self._open_alike()
         if name == "cell" and cell in (None, Cell()):
             cell = next((cell for cell, _ in self.confusions()), None)
         rows = np.array([], dtype=np.int64)
         if name != "cell" or cell:
             rows = mistakes.rows_of(self.evaluation, name, cell, figures.judged_by(self.version))
         return Queue(name, cell or Cell(), rows, np.isin(rows, list(self.states)))
+
+    def _open_alike(self) -> Queue:
+        """Return the judged items that look alike but differ in labels or splits, each beside its likes."""
+        findings, places = examining.find(self.dataset), self.evaluation.places
+        alike: dict[int, list[Item]] = {}
+        for pair in found.pairs_of(self.dataset, findings) if findings else []:
+            for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
+                if one.sha256 in places:
+                    alike.setdefault(places[one.sha256], []).append(other)
+        rows = np.array(list(alike), dtype=np.int64)
+        return Queue("alike", Cell(), rows, np.isin(rows, list(self.states)), alike)
 
     def page(self, queue: Queue, after: int | None, is_done: bool = False, size: int = PAGE_SIZE) -> Page:
         """Return the items of a queue that are still to do, or those that are done.
@@ -179,6 +199,7 @@ class Workspace:
             guesses=mistakes.guesses(self.evaluation, row),
             suggested=suggested if self.names.issuperset(suggested or ()) else None,
             state="removed" if is_gone else self.states.get(row),
+            alike=queue.alike.get(row, []),
         )
 
     def confusions(self) -> list[tuple[Cell, int]]:

@@ -10,7 +10,7 @@ from marshmallow import Schema, fields, validate
 from datasets import editing, reviews
 from datasets.changes import ChangeRefused
 from models import SPLITS, Dataset, Item, Review, Version, db
-from serving import evaluations, mistakes
+from serving import evaluations
 from serving.mistakes import Cell
 from web.access import get_dataset, get_part, get_user
 from web.answers import find_version
@@ -19,7 +19,7 @@ from web.api.frame import Noun, answer_nothing, needs
 from web.api.items import ItemBody
 from web.api.shapes import NAME_LENGTH, PageArguments, as_time
 from web.errors import Refused
-from web.mistakes import STATES, Card, workspace
+from web.mistakes import QUEUES, STATES, Card, workspace
 
 blueprint = Noun("mistakes", "What versions got wrong, and what was looked at and is right")
 
@@ -29,9 +29,9 @@ class MistakeArguments(PageArguments):
 
     queue = fields.Str(
         load_default="wrong",
-        validate=validate.OneOf(mistakes.QUEUES),
+        validate=validate.OneOf(QUEUES),
         metadata={
-            "description": "suspects: labels that may be wrong; unsure: hardly decided; cell: see below."
+            "description": "suspects: labels that may be wrong; unsure: hardly decided; alike: look-alikes."
         },
     )
     state = fields.Str(
@@ -84,6 +84,7 @@ class MistakeBody(Schema):
         metadata={"description": "What it should rather bear; null: nothing speaks against its own."},
     )
     state = fields.Str(required=True, allow_none=True, validate=validate.OneOf(STATES))
+    alike = fields.List(fields.Int(), metadata={"description": "Look-alikes: the items that it looks like."})
 
 
 class MistakesBody(Schema):
@@ -157,6 +158,7 @@ def _as_json(card: Card, slug: str) -> dict[str, Any]:
         "probabilities": [{"label": guess.label, "probability": guess.probability} for guess in card.guesses],
         "suggested": card.suggested,
         "state": card.state,
+        "alike": [item.id for item in card.alike],
     }
 
 

@@ -12,13 +12,13 @@ from datasets import editing, reviews
 from datasets.changes import ChangeRefused
 from datasets.names import NameRefused
 from models import Change, Dataset, Item, Review, Version, db
-from serving.mistakes import QUEUES, Cell
+from serving.mistakes import Cell
 from web import cells
 from web.access import get_dataset, get_user
 from web.answers import find_version
 from web.errors import wants_json
 from web.inputs import read_number
-from web.mistakes import PAGE_SIZE, Queue, Workspace, workspace
+from web.mistakes import PAGE_SIZE, QUEUES, Queue, Workspace, workspace
 
 blueprint = Blueprint("mistakes", __name__, url_prefix="/datasets/<slug>/versions/<int:number>/mistakes")
 
