@@ -108,7 +108,7 @@ def _answer(claim: queue.Claim, batch: Batch, is_ending: Callable[[], bool]) -> 
         raise ArchiveRefused("zip_missing", "The zip is no longer there. Send it again.")
     with (
         open_archive(upload, limits) as archive,
-        results.go_on(folder, claim.fence, *place, list(answerer.labels)) as found,
+        results.go_on(folder, claim.fence, *place, list(answerer.labels), answerer.threshold_mark) as found,
     ):
         archive.verify()
         total = len(archive.members)

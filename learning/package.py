@@ -8,6 +8,7 @@ needed to read or answer.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ HEAD, NETWORK = "head", "network"
 NETWORK_FILE = "model.tflite"
 REJECTION_FILE = rejection.FILE
 LOCK_FILE = ".lock"
+TRAINED_THRESHOLDS = "trained_thresholds"  # in package.json: the training's, once others were chosen
 UNKNOWN, UNCERTAIN = "unknown", "uncertain"  # why no label is said
 
 
@@ -148,6 +150,13 @@ class Package:
         """From which probability on each label is said; None where the likeliest one always is."""
         limits = self.calibration.thresholds
         return dict(zip(self.labels, limits, strict=True)) if limits else None
+
+    @property
+    def threshold_mark(self) -> str:
+        """What tells thresholds that somebody chose from all others, 8 digits; empty for the training's."""
+        if TRAINED_THRESHOLDS not in self.spec:
+            return ""
+        return hashlib.sha256(json.dumps(self.calibration.thresholds).encode()).hexdigest()[:8]
 
     @property
     def network_sha256(self) -> str:

@@ -17,13 +17,13 @@ import numpy as np
 from learning import calibration, cards
 from learning.calibration import SINGLE
 from learning.intervals import wilson_interval
+from learning.package import TRAINED_THRESHOLDS as TRAINED
 from learning.package import hold, read_spec, update_spec
 from utils import write_atomically
 
 STEPS = 1_000
 GRID = np.arange(STEPS + 1) / STEPS
 DECIMALS = 3  # of a threshold that is chosen by hand
-TRAINED = "trained_thresholds"  # in package.json: those of the training, once others were chosen
 TARGETS = (0.9, 0.95, 0.99)
 
 

@@ -40,6 +40,7 @@ class Answerer:
     labels: tuple[str, ...]
     input_size: int  # pixels
     open: Callable[[], Ask]  # a new interpreter, for one thread
+    threshold_mark: str = ""  # Package.threshold_mark
 
 
 def by_package(folder: Path) -> Answerer:
@@ -65,11 +66,17 @@ def by_version(version: Version) -> Answerer:
         VersionUnusable: a file of the version is missing or damaged.
     """
     package, open_apart = classifier.find_apart(version)
+    mark = package.threshold_mark
     return Answerer(
-        name=f"{version.dataset.slug} {version.number}",
+        name=f"{version.dataset.slug} {version.number}{f' (thresholds {mark})' if mark else ''}",
         labels=tuple(package.labels),
         input_size=package.input_size,
+<<<<<<< /tmp/tmpn37ju0t2/cur
+        open=lambda: open_apart().probabilities,
+        threshold_mark=mark,
+=======
         open=lambda: open_apart().answer,
+>>>>>>> /tmp/tmpn37ju0t2/new
     )
 
 

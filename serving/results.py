@@ -50,10 +50,16 @@ def find(folder: Path) -> Path | None:
 
 
 @contextmanager
-def go_on(folder: Path, fence: int, dataset: str, version: int, labels: list[str]) -> Iterator[Results]:
-    """Open this worker's file of answers, with all that an earlier one wrote; of another version, nothing."""
+def go_on(
+    folder: Path, fence: int, dataset: str, version: int, labels: list[str], threshold_mark: str = ""
+) -> Iterator[Results]:
+    """Open this worker's file of answers, with all that an earlier one wrote.
+
+    Nothing is taken over from another version, nor of thresholds that have been changed since.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    head = {"dataset": dataset, "version": version, "labels": labels}
+    marked = {"thresholds": threshold_mark} if threshold_mark else {}
+    head = {"dataset": dataset, "version": version, "labels": labels, **marked}
     before, path = find(folder), folder / f"{fence}.jsonl"
     done = refused = 0
     with open_atomically(path) as file:

@@ -46,3 +46,14 @@ def test_what_a_worker_taken_for_dead_still_writes_nobody_reads(tmp_path):
 def test_answers_of_another_version_are_not_gone_on_with(tmp_path):
     write(tmp_path, 1, ["a.jpg"])
     assert write(tmp_path, 2, [], version=4) == 0
+
+
+def test_answers_of_other_thresholds_are_not_gone_on_with(tmp_path):
+    write(tmp_path, 1, ["a.jpg"])
+    with results.go_on(tmp_path, 2, "flowers", 3, ["rose", "daisy"], "1a2b3c4d") as found:
+        assert found.done == 0
+        found.add(FileAnswer("a.jpg", (), (("daisy", 0.7), ("rose", 0.3)), None, True, "uncertain"))
+    with results.go_on(tmp_path, 3, "flowers", 3, ["rose", "daisy"], "1a2b3c4d") as found:
+        assert found.done == 1
+    _, answers = results.read(results.find(tmp_path))
+    assert [(answer.labels, answer.reason) for answer in answers] == [((), "uncertain")]
