@@ -9,6 +9,7 @@ from typing import Any
 from learning.evaluation import BLOCK_NAMES, SHARE_NAMES
 from models import Version
 from web.readiness import FEW
+from web.sureness import with_intervals
 
 # What it means that this measured; {} is a number of images in words
 BLOCKS = {
@@ -93,8 +94,7 @@ def of(version: Version) -> Figures:
     """Read them from the version's metrics."""
     metrics = version.metrics
     by = judged_by(version)
-    labels = (metrics.get(by) or {}).get("labels")
-    labels = labels if isinstance(labels, list) else []
+    labels = with_intervals(metrics.get(by) or {})
     other = "leave_one_out" if metrics.get("leave_one_out") else "validation"
     return Figures(
         chosen=_figure(other, metrics.get(other)),
