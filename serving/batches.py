@@ -71,12 +71,8 @@ def by_version(version: Version) -> Answerer:
         name=f"{version.dataset.slug} {version.number}{f' (thresholds {mark})' if mark else ''}",
         labels=tuple(package.labels),
         input_size=package.input_size,
-<<<<<<< /tmp/tmpn37ju0t2/cur
-        open=lambda: open_apart().probabilities,
-        threshold_mark=mark,
-=======
         open=lambda: open_apart().answer,
->>>>>>> /tmp/tmpn37ju0t2/new
+        threshold_mark=mark,
     )
 
 
