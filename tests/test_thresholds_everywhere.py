@@ -93,8 +93,8 @@ def test_a_batch_leaves_it_open(app, alice, dataset, version):
 def test_the_package_alone_decides_so_too_and_its_card_says_it(version):
     folder = training.package_folder(version)
     network = NetworkClassifier(folder)
-    pixels = center_crop(open_image(PHOTO), network.spec["input_size"])
-    assert network.decide(network.probabilities(pixels)).reason == "uncertain"
+    pixels = center_crop(open_image(PHOTO), network.package.input_size)
+    assert network.answer(pixels).reason == "uncertain"
     assert "it says that it is not sure" in (folder / "README.md").read_text()
     told = telling.tell(
         batches.by_package(folder), [batches.ImageFile("a.jpg", lambda: PHOTO)], None, as_json=True
