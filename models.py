@@ -459,6 +459,10 @@ class Version(db.Model):
         default=list
     )  # the formats whose golden images agreed: litert, keras
     promotion: Mapped[dict | None]  # whether it went live by itself, and why: jobs/promotion.py
+    # What is wrong with its files, for a person; then it is not served. jobs/faults.py says and unsays it.
+    fault: Mapped[str | None] = mapped_column(Text)
+    failing: Mapped[list] = mapped_column(default=list, server_default="[]")  # formats that are off
+    checked_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
     dataset: Mapped[Dataset] = relationship()
     run: Mapped[Run] = relationship(back_populates="version")

@@ -20,7 +20,7 @@ from datasets.storage import StorageFull
 from jobs import queue
 from models import Batch, Dataset, Job, User, Version, db, now
 from serving import batches, results
-from serving.classifier import VersionUnusable
+from serving.classifier import VersionUnusable, require_sound
 from serving.files import FileAnswer
 from utils import generate_random_name
 
@@ -37,7 +37,11 @@ def start_batch(version: Version, user: User, source: str, upload: Path) -> Batc
         user: who sent the zip.
         source: its name, for showing.
         upload: where it lies until the batch has ended.
+
+    Raises:
+        VersionUnusable: its files are known to be faulty.
     """
+    require_sound(version)
     batch = Batch(
         dataset_id=version.dataset_id,
         version_id=version.id,

@@ -6,6 +6,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import joinedload
 
 from models import Challenge, Dataset, Prediction, User, Version, db
+from serving.classifier import require_sound
 
 
 class ChallengeRefused(ValueError):
@@ -17,11 +18,13 @@ def start(dataset: Dataset, version: Version, user: User) -> Challenge:
 
     Raises:
         ChallengeRefused: it is live, or no version is.
+        VersionUnusable: its files are known to be faulty.
     """
     if dataset.live_version is None:
         raise ChallengeRefused("No version is live yet, so there is nothing to compare with.")
     if dataset.live_version == version.number:
         raise ChallengeRefused(f"Version {version.number} is live. Choose another one as challenger.")
+    require_sound(version)
     end(dataset)
     newest = select(func.max(Prediction.id)).where(Prediction.dataset_id == dataset.id)
     challenge = Challenge(

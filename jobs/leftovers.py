@@ -11,7 +11,7 @@ from flask import current_app
 from sqlalchemy import and_, delete, not_, or_, select
 
 from datasets import sweep as sweeping
-from jobs import batches, imports, runs, spent, trees, webhooks
+from jobs import batches, faults, imports, runs, spent, trees, webhooks
 from models import Dataset, IdempotencyKey, Import, Job, Run, db, now
 from utils import lock_file
 
@@ -46,7 +46,10 @@ def sweep() -> int:
 
 
 def sweep_when_due() -> None:
-    """Sweep, unless that was done within the last hour or is being done; a file's time remembers."""
+    """Sweep, and look at versions' files, unless that was done within the last hour or is being done.
+
+    A file's time remembers.
+    """
     path = current_app.config["PIGEONHOLE"].instance / "sweeping.lock"
     is_due = not path.exists() or time.time() - path.stat().st_mtime > SWEEP_SECONDS
     if not is_due:
@@ -55,6 +58,7 @@ def sweep_when_due() -> None:
         with lock_file(path, wait=False):
             path.touch()
             sweep()
+            faults.look_at_due()
     except BlockingIOError:
         return  # another worker is at it
 

@@ -8,6 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import joinedload
 
 from models import Challenge, Dataset, LiveChange, User, Version, db
+from serving.classifier import require_sound
 
 KEPT_IN_SIGHT = 500  # changes that are looked through for what was live before
 
@@ -24,6 +25,9 @@ def make_live(dataset: Dataset, version: Version, user: User | None = None, why:
     Args:
         user: who wanted it; None where it went live by itself.
         why: why it went live by itself, for a person.
+
+    Raises:
+        VersionUnusable: its files are known to be faulty.
     """
     return _change(dataset, version, LiveChange(user_id=user.id if user else None, why=why))
 
@@ -50,6 +54,7 @@ def roll_back(dataset: Dataset, user: User, leaving: int | None = None) -> int:
 def _change(dataset: Dataset, version: Version, change: LiveChange) -> bool:
     if dataset.live_version == version.number:
         return False
+    require_sound(version)
     change.dataset_id, change.version, change.previous = dataset.id, version.number, dataset.live_version
     dataset.live_version = version.number
     db.session.add(change)
@@ -61,9 +66,10 @@ def _change(dataset: Dataset, version: Version, change: LiveChange) -> bool:
 def find_previous(dataset: Dataset) -> int | None:
     """Return what was live before the live version, other than what was left by going back; None for nothing.
 
-    Going back once more leads to what was live before that. Versions deleted since are passed over.
+    Going back once more leads to what was live before that. Versions deleted, or faulty, are passed over.
     """
-    there = set(db.session.scalars(select(Version.number).filter_by(dataset_id=dataset.id)))
+    sound = select(Version.number).where(Version.dataset_id == dataset.id, Version.fault.is_(None))
+    there = set(db.session.scalars(sound))
     return _step_back(list_changes(dataset, KEPT_IN_SIGHT), dataset.live_version, there)
 
 

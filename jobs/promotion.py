@@ -9,6 +9,7 @@ from models import Dataset, Version
 from serving import pairing
 
 FIRST = "Version {new} went live: there was no other."
+INSTEAD = "Version {new} went live: the files of version {old} are faulty, and it answers no more."
 CANDIDATE = "Version {new} did not go live"
 PROMOTED = "Version {new} went live"
 NOTHING_SHARED = "it and version {old} have judged no image with the same labels, so they can't be compared"
@@ -38,6 +39,8 @@ def judge(dataset: Dataset, version: Version, now_live: Version | None) -> dict[
     """
     if now_live is None:
         return {"went_live": True, "sentence": FIRST.format(new=version.number)}
+    if now_live.fault and dataset.is_promoting:
+        return {"went_live": True, "sentence": INSTEAD.format(new=version.number, old=now_live.number)}
     pair = pairing.pair_best(now_live, version)
     figures = _figures(pair)
     is_better = bool(pair.found.items) and pair.found.lead >= 0

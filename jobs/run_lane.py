@@ -12,7 +12,7 @@ from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from jobs import memory, queue, runs, trainers, training
+from jobs import faults, memory, queue, runs, trainers, training
 from jobs.embedding import request_embedding
 from jobs.examining import request_examination
 from models import Run, db
@@ -182,4 +182,7 @@ def _settle(claim: queue.Claim, run_id: int, state: str, message: str | None) ->
     queue.settle(claim, state, message)  # webhooks are told of the version too
     request_embedding(run.dataset)  # of what came in meanwhile
     request_examination(run.dataset)
+    version_id = run.version.id if run.version else None
     db.session.commit()
+    if version_id:
+        faults.look_at(version_id)

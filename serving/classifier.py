@@ -20,18 +20,30 @@ import numpy as np
 from flask import current_app
 
 from learning.embeddings import Embedder
-from learning.package import NETWORK, NETWORK_FILE, Decision, Network, Package, Said, load_package
+from learning.package import (
+    NETWORK,
+    NETWORK_FILE,
+    Decision,
+    Network,
+    OtherPixels,
+    Package,
+    Said,
+    load_package,
+)
 from models import Version
 
 # A head is a few hundred kilobytes, an interpreter about 30 MB.
 HEADS_KEPT = 64
 INTERPRETERS_KEPT = 3
 
+ADVICE = "Restore it from a backup, go back to another version, or train again."
+DAMAGED = f"This version's package is missing or damaged. {ADVICE}"
+
 _loading = threading.Lock()
 
 
 class VersionUnusable(RuntimeError):
-    """A version's files are missing or damaged; the message says what to do."""
+    """A version's files are missing, damaged or disagree; the message says what to do."""
 
 
 class Busy(RuntimeError):
@@ -86,11 +98,31 @@ class Classifier:
         return self.package.answer(said if self.package.answers_with == NETWORK else self.package.say(said))
 
 
+def require_sound(version: Version) -> None:
+    """See that nothing was found wrong with a version's files (jobs/faults.py looks at them).
+
+    Raises:
+        VersionUnusable: something was.
+    """
+    if version.fault:
+        raise VersionUnusable(f"Version {version.number} is not served. {version.fault}")
+
+
+def open_anew(version: Version) -> Classifier:
+    """Return what answers for `version` from its files as they are now, marked as faulty or not.
+
+    Raises:
+        VersionUnusable: a file of the version is missing or damaged.
+    """
+    package = _read_package(_package_folder(version))
+    return Classifier(package, _new_line(*_file_of(package), 1))
+
+
 def find(version: Version) -> Classifier:
     """Return what answers for `version`, loaded on first use in this process and kept.
 
     Raises:
-        VersionUnusable: a file of the version is missing or damaged.
+        VersionUnusable: a file of the version is missing or damaged, or it is marked as faulty.
     """
     places = current_app.config["PIGEONHOLE"].predict_queue
     with _loading:
@@ -136,18 +168,28 @@ def _package_folder(version: Version) -> Path:
 
 def _load(version: Version) -> Package:
     """Return the version's package as package.json has it now: its thresholds may have been changed."""
+    require_sound(version)
     folder = _package_folder(version)
     try:
         written = (folder / "package.json").stat()
         return _load_package(folder, (written.st_ino, written.st_mtime_ns))
-    except (OSError, ValueError, KeyError) as error:
-        raise VersionUnusable(f"This version's package is missing or damaged. {_advice()}") from error
+    except OSError as error:
+        raise VersionUnusable(DAMAGED) from error
 
 
 @lru_cache(HEADS_KEPT)
 def _load_package(folder: Path, written: tuple[int, int]) -> Package:
     """`written`, an inode and a time, tells one package.json of the folder from the next."""
-    return load_package(folder)
+    return _read_package(folder)
+
+
+def _read_package(folder: Path) -> Package:
+    try:
+        return load_package(folder)
+    except OtherPixels as error:
+        raise VersionUnusable(str(error)) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise VersionUnusable(DAMAGED) from error
 
 
 def _new_line(path: Path, sha256: str, places: int) -> Line:
@@ -155,18 +197,14 @@ def _new_line(path: Path, sha256: str, places: int) -> Line:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise VersionUnusable(f"This version's network file {path.name} is missing. {_advice()}") from error
+        raise VersionUnusable(f"This version's network file {path.name} is missing. {ADVICE}") from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise VersionUnusable(f"This version's network file {path.name} is damaged. {_advice()}")
+        raise VersionUnusable(f"This version's network file {path.name} is damaged. {ADVICE}")
     is_backbone = path.name != NETWORK_FILE
     return Line(Embedder(path).embed if is_backbone else Network(path).say, places)
 
 
 _open_line = lru_cache(INTERPRETERS_KEPT)(_new_line)
-
-
-def _advice() -> str:
-    return "Restore it from a backup, or train again."
 
 
 def forget() -> None:

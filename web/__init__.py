@@ -6,6 +6,7 @@ from flask import Flask
 from flask_bootstrap import Bootstrap5
 
 from web import access, auth, errors, formats, security
+from web.answers import find_faulty_live
 from web.api import additions as api_additions
 from web.api import advice as api_advice
 from web.api import changes as api_changes
@@ -123,3 +124,4 @@ def register(app: Flask) -> None:
         security.csrf.exempt(module.blueprint)
         app.register_blueprint(module.blueprint)
     app.jinja_env.globals["can"] = access.can
+    app.jinja_env.globals["find_faulty_live"] = find_faulty_live

@@ -40,6 +40,12 @@ def find_version(dataset: Dataset, number: int | None = None) -> Version:
     return version
 
 
+def find_faulty_live(dataset: Dataset) -> Version | None:
+    """Return the dataset's live version if its files are faulty, so that it is not served; else None."""
+    query = select(Version).filter_by(dataset_id=dataset.id, number=dataset.live_version)
+    return db.session.scalar(query.where(Version.fault.is_not(None)).options(defer(Version.metrics)))
+
+
 def answer_all(version: Version, files: list[tuple[str, bytes]]) -> list[Outcome]:
     """Answer (sent name, bytes) pairs in order, keep the images and the answers, and commit.
 

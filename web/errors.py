@@ -9,6 +9,7 @@ import re
 from flask import Flask, Response, current_app, jsonify, redirect, render_template, request, url_for
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import (
+    Conflict,
     HTTPException,
     InternalServerError,
     SecurityError,
@@ -18,6 +19,7 @@ from werkzeug.exceptions import (
 from werkzeug.wrappers import Response as AnyResponse
 
 from jobs.queue import TooManyWaiting
+from serving.classifier import VersionUnusable
 from web.access import is_api_request, is_oauth_request
 from web.request_ids import route
 from web.transactions import start_reading
@@ -83,6 +85,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(OSError, _answer_system_error)
     app.register_error_handler(TooManyWaiting, _answer_too_many_waiting)
     app.register_error_handler(UnicodeEncodeError, _answer_bad_text)
+    app.register_error_handler(VersionUnusable, _answer_unusable_version)
 
 
 def api_error(
@@ -173,6 +176,10 @@ def _answer_system_error(error: OSError) -> AnyResponse:
 
 def _answer_too_many_waiting(error: TooManyWaiting) -> AnyResponse:
     return _answer(TooManyRequests(str(error), retry_after=QUEUE_RETRY_SECONDS))
+
+
+def _answer_unusable_version(error: VersionUnusable) -> AnyResponse:
+    return _answer(Conflict(str(error)))
 
 
 def _answer_bad_text(error: UnicodeEncodeError) -> AnyResponse:

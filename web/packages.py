@@ -16,8 +16,10 @@ WHOLE = "package"
 
 def list_formats(version: Version) -> dict[str, str]:
     """Return the formats whose file gave the golden probabilities in its own runtime, with its name."""
-    proven = version.proven or []
-    return {name: runtime for name, (_, runtime) in FORMATS.items() if runtime.lower() in proven}
+    offered = set(version.proven or []) - set(version.failing or [])
+    if version.fault and not version.failing:
+        return {}  # the package itself can't be trusted
+    return {name: runtime for name, (_, runtime) in FORMATS.items() if runtime.lower() in offered}
 
 
 def send(dataset: Dataset, version: Version, wanted: str = WHOLE) -> AnyResponse:
@@ -28,6 +30,8 @@ def send(dataset: Dataset, version: Version, wanted: str = WHOLE) -> AnyResponse
     folder, name = training.package_folder(version), f"{dataset.slug}-{version.number}"
     if not (folder / "package.json").exists():
         abort(409, "The files of this version are missing or damaged. Train again, or restore a backup.")
+    if version.fault and wanted not in list_formats(version):
+        abort(409, f"This is not offered. {version.fault}")
     if wanted == WHOLE:
         response = Response(stream_folder(folder, name), mimetype="application/zip")
         response.headers["Content-Disposition"] = f'attachment; filename="{name}.zip"'

@@ -68,6 +68,9 @@ class VersionBody(Schema):
         allow_none=True,
         metadata={"description": "From which probability on a label is said. Null: the likeliest always."},
     )
+    fault = fields.Str(
+        allow_none=True, metadata={"description": "Why it is not served: its files are damaged or disagree."}
+    )
     run = fields.Str(metadata={"description": "Where its run is."})
     created_at = fields.Str()
 
@@ -291,11 +294,12 @@ def _as_json(version: Version, dataset: Dataset) -> dict:
         "is_live": version.number == dataset.live_version,
         "labels": version.labels,
         "proven": version.proven,
-        "formats": [packages.WHOLE, *packages.list_formats(version)],
+        "formats": [*([] if version.fault else [packages.WHOLE]), *packages.list_formats(version)],
         "metrics": {name: version.metrics.get(name) for name in METRICS},
         # Named always: of a dict without it, marshmallow takes the method of that name.
         "promotion": version.promotion and {"items": None, **version.promotion},
         "thresholds": limits and limits.by_label(),
+        "fault": version.fault,
         "run": url_for("api_runs.show", run_id=version.run_id),
         "created_at": as_time(version.created_at),
     }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
-from sqlalchemy import text
+from sqlalchemy import and_, func, select
 
-from models import db
+from models import Dataset, Version, db
 from serving.warmup import warm_up
 from web.access import public
 
@@ -22,7 +22,12 @@ def livez() -> Response:
 @blueprint.get("/readyz")
 @public
 def readyz() -> Response:
-    """Say that the database answers too (else it is 503), and that every live version has answered once."""
-    db.session.execute(text("SELECT 1"))
+    """Say that the database answers too (else it is 503), and that every live version has answered once.
+
+    `faulty` counts the live versions that are not served, since their files disagree or are damaged.
+    """
+    is_live = and_(Version.dataset_id == Dataset.id, Version.number == Dataset.live_version)
+    query = select(func.count()).select_from(Dataset).join(Version, is_live).where(Version.fault.is_not(None))
+    faulty = db.session.scalar(query)
     warm_up()
-    return jsonify(status="ready")
+    return jsonify(status="ready", faulty=faulty)
