@@ -154,12 +154,12 @@ def _draw_perfect(said: np.ndarray, places: np.ndarray, random: np.random.Genera
 def _reflect(error: float, drawn: np.ndarray, by_chance: float) -> tuple[float, float]:
     """Return the bootstrap's basic interval: drawing anew raises this error, reflecting takes that back.
 
-    It begins at 0 where chance alone may show as much. In simulations with 100 to 3,000 items it held the
-    true error 87 to 94 times of 100, the percentile interval 0 to 92 times.
+    It begins at 0 where chance alone may show as much, and holds the error itself. In simulations with 100 to
+    3,000 items it held the true error 87 to 94 times of 100, the percentile interval 0 to 92 times.
     """
     low, high = np.quantile(drawn, [0.025, 0.975])
     least = 0.0 if error <= by_chance else max(0.0, 2 * error - float(high))
-    return least, max(0.0, 2 * error - float(low))
+    return least, max(error, 2 * error - float(low))
 
 
 def _describe(place: int, said: np.ndarray, right: np.ndarray) -> Bin:
