@@ -39,6 +39,9 @@ INTERPRETERS_KEPT = 3
 ADVICE = "Restore it from a backup, go back to another version, or train again."
 DAMAGED = f"This version's package is missing or damaged. {ADVICE}"
 
+Ask = Callable[[np.ndarray], "np.ndarray | Said"]
+AskWithMap = Callable[[np.ndarray], tuple[np.ndarray, "np.ndarray | None"]]
+
 _loading = threading.Lock()
 
 
@@ -53,8 +56,8 @@ class Busy(RuntimeError):
 class Line:
     """One interpreter and those who wait for it: one call at a time, at most `places` of them in the line."""
 
-    def __init__(self, ask: Callable[[np.ndarray], np.ndarray | Said], places: int):
-        self._ask = ask
+    def __init__(self, ask: Ask, places: int, ask_with_map: AskWithMap | None = None):
+        self._ask, self._ask_with_map = ask, ask_with_map
         self._places = threading.Semaphore(places)
         self._turn = threading.Lock()
 
@@ -80,6 +83,11 @@ class Line:
         with self._turn:
             return self._ask(pixels)
 
+    def ask_with_map(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the embedding or the logits, and the map, float32 (h, w, features), where there is one."""
+        with self._turn:
+            return self._ask_with_map(pixels)
+
 
 @dataclass(frozen=True)
 class Classifier:
@@ -96,6 +104,13 @@ class Classifier:
         """
         said = self.line.ask(pixels)
         return self.package.answer(said if self.package.answers_with == NETWORK else self.package.say(said))
+
+    def look(self, pixels: np.ndarray) -> tuple[Said, np.ndarray | None]:
+        """Return what is said of uint8 (size, size, 3), and the map it comes from, where there is one."""
+        said, seen = self.line.ask_with_map(pixels)
+        if self.package.answers_with == NETWORK:
+            return Said(said, None if seen is None else seen.mean(axis=(0, 1))), seen
+        return self.package.say(said), seen
 
 
 def require_sound(version: Version) -> None:
@@ -200,8 +215,11 @@ def _new_line(path: Path, sha256: str, places: int) -> Line:
         raise VersionUnusable(f"This version's network file {path.name} is missing. {ADVICE}") from error
     if hashlib.sha256(content).hexdigest() != sha256:
         raise VersionUnusable(f"This version's network file {path.name} is damaged. {ADVICE}")
-    is_backbone = path.name != NETWORK_FILE
-    return Line(Embedder(path).embed if is_backbone else Network(path).say, places)
+    if path.name == NETWORK_FILE:
+        network = Network(path)
+        return Line(network.say, places, network.logits_with_map)
+    embedder = Embedder(path)
+    return Line(embedder.embed, places, embedder.embed_with_map)
 
 
 _open_line = lru_cache(INTERPRETERS_KEPT)(_new_line)

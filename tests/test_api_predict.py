@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import io
 
+import numpy as np
 import pytest
 
+from datasets import intake
 from models import Member, Prediction, db
 from tests.asking import make_bearer
 from tests.trained import COLOURS, as_bytes, make_photo
@@ -54,6 +56,39 @@ def test_bare_bytes_base64_and_a_data_address_say_the_same(client, bearer):
         client.post(ADDRESS, json={"image": f"data:image/jpeg;base64,{encoded}"}, headers=bearer),
     ]
     assert len({str(answer.json["probabilities"]) for answer in answers}) == 1
+
+
+def test_an_explanation_says_what_each_part_did_and_adds_up(client, bearer):
+    answer = client.post(f"{ADDRESS}?explain=true", data=form(RED), headers=bearer).json
+    found = answer["explanation"]
+    assert (found["label"], found["method"], found["box"]) == ("red", "exact", [40, 0, 280, 240])
+    weights = np.array(found["heatmap"])
+    assert np.abs(weights).max() == 1
+    assert abs(weights.mean() * found["scale"] - found["score"]) < 1e-4
+
+
+def test_taught_images_are_shown_only_to_those_who_may_read(app, client, bearer, alice, dataset):
+    intake.take(dataset, "red/0.jpg", as_bytes(make_photo(COLOURS["red"], seed=1)), ["red"])
+    dataset.is_public = True
+    db.session.commit()
+    answers = [
+        client.post(f"{ADDRESS}?explain=true", data=form(RED), headers=headers).json
+        for headers in ({}, bearer, make_bearer(alice, "predict", "read"))
+    ]
+    assert ["similar" in answer for answer in answers] == [False, False, True]
+    assert all("explanation" in answer for answer in answers)
+
+
+def test_only_sixteen_images_are_explained_at_once(client, bearer):
+    answer = client.post(f"{ADDRESS}?explain=true", data=form(*[b"x"] * 17), headers=bearer)
+    assert answer.status_code == 422
+    assert "16 images" in answer.json["error"]["message"]
+
+
+def test_a_refused_image_among_explained_ones_stays_a_refusal(client, bearer):
+    answer = client.post(f"{ADDRESS}?explain=true", data=form(b"no image", RED), headers=bearer).json
+    assert list(answer["predictions"][0]) == ["error"]
+    assert answer["predictions"][1]["explanation"]["label"] == "red"
 
 
 def test_many_images_are_answered_in_order_and_a_bad_one_keeps_its_place(client, bearer):
@@ -130,7 +165,7 @@ def test_an_older_version_may_be_asked_by_number(app, client, bearer, dataset, t
 
 @pytest.mark.parametrize(
     ("query", "status"),
-    [("?version=9", 404), ("?version=x", 400), ("?top=0", 400), ("?bogus=1", 400), ("?explain=1", 422)],
+    [("?version=9", 404), ("?version=x", 400), ("?top=0", 400), ("?bogus=1", 400), ("?explain=perhaps", 400)],
 )
 def test_a_wrong_parameter_is_refused(client, bearer, query, status):
     answer = client.post(ADDRESS + query, data=form(RED), headers=bearer)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 
-from datasets import datasets
+from datasets import datasets, intake, storage
+from learning.embeddings import Embedder, EmbeddingStore
+from learning.package import load_package
 from models import Dataset, Label, Member, Prediction, db
 from serving import prediction
 from tests.trained import COLOURS, as_bytes, make_photo
+from utils import center_crop, open_image
 from web.pages.predict import describe, name_perhaps
 
 ADDRESS = "/datasets/flowers/predict"
@@ -218,3 +222,62 @@ def test_only_who_sees_an_answer_speaks_of_it(owner, app, sign_in, charlie, stra
     address = ask(owner)
     sign_in(stranger, charlie)
     assert stranger.post(f"{address}/feedback", data={"correct": "yes"}).status_code == 404
+
+
+@pytest.mark.trainer
+def test_why_shows_what_mattered_in_the_image_and_in_words(owner):
+    address = ask(owner)
+    assert "Show what mattered" in owner.get(address).text
+    page = owner.get(f"{address}?explain=true&label=blue").text
+    assert 'class="why-heat" src="data:image/png;base64,' in page
+    assert "against it: the" in page
+    assert re.search(r"<option selected>blue</option>", page)
+
+
+@pytest.mark.trainer
+def test_the_twin_of_an_answer_tells_why_too(owner):
+    address = ask(owner)
+    twin = owner.get(f"{address}.json?explain=true").json
+    assert twin["explanation"]["label"] == "red"
+    assert twin["similar"] == []
+    assert "explanation" not in owner.get(f"{address}.json").json
+
+
+@pytest.mark.trainer
+def test_a_label_that_nobody_taught_is_not_explained(owner):
+    assert owner.get(f"{ask(owner)}?explain=true&label=mauve").status_code == 404
+
+
+@pytest.fixture
+def taught(app, owner, dataset, trained):
+    """A red image that the version was taught, in the dataset since before."""
+    content = (trained.package.parent / "colours" / "red" / "0.jpg").read_bytes()
+    item = intake.take(dataset, "red/0.jpg", content, ["red"]).item
+    item.created_at = datetime(2026, 1, 1, tzinfo=UTC)
+    db.session.commit()
+    package = load_package(trained.package)
+    embedder = Embedder(trained.backbones / f"{package.backbone_identifier}.tflite")
+    embedding = embedder.embed(center_crop(open_image(content), package.input_size))
+    folder = app.config["PIGEONHOLE"].folder("embeddings")
+    EmbeddingStore(folder, package.backbone_identifier).put({item.sha256: embedding})
+    return item
+
+
+@pytest.mark.trainer
+def test_strangers_see_what_mattered_but_no_taught_image(owner, stranger, dataset, taught):
+    dataset.is_public = True
+    db.session.commit()
+    address = f"{ask(owner)}?explain=true"
+    assert f"/thumbnails/{taught.filename}" in owner.get(address).text
+    theirs = stranger.get(address).text
+    assert "why-heat" in theirs
+    assert taught.filename not in theirs
+
+
+@pytest.mark.trainer
+def test_an_answer_whose_image_is_gone_says_so(owner):
+    address = ask(owner)
+    storage.delete(address.rsplit("/", 1)[1])
+    answer = owner.get(f"{address}?explain=true")
+    assert answer.status_code == 404
+    assert "not kept" in answer.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import current_app, request
 
@@ -26,9 +26,15 @@ class Limits:
     body: str = "MAX_BODY"
     rate: str = "request"
     is_reading: bool = False
+    rate_of_explaining: str | None = None
 
 
-def limits(body: str = "MAX_BODY", rate: str = "request", is_reading: bool = False) -> Callable[[View], View]:
+def limits(
+    body: str = "MAX_BODY",
+    rate: str = "request",
+    is_reading: bool = False,
+    rate_of_explaining: str | None = None,
+) -> Callable[[View], View]:
     """Declare what a view takes: put it under the route's line.
 
     Args:
@@ -36,10 +42,11 @@ def limits(body: str = "MAX_BODY", rate: str = "request", is_reading: bool = Fal
             for what is no multipart form.
         rate: request, upload, predict, token or images (see `requests_a_minute`); above it 429, Retry-After.
         is_reading: keep even a POST in a reading transaction, for views that work long before they write.
+        rate_of_explaining: the rate instead, where `?explain` asks a network.
     """
 
     def declare(view: View) -> View:
-        view.limits = Limits(body, rate, is_reading)
+        view.limits = Limits(body, rate, is_reading, rate_of_explaining)
         return view
 
     return declare
@@ -48,7 +55,15 @@ def limits(body: str = "MAX_BODY", rate: str = "request", is_reading: bool = Fal
 def limits_of_request() -> Limits:
     """Return what the view of this request has declared."""
     view = current_app.view_functions.get(request.endpoint or "")
-    return getattr(view, "limits", Limits())
+    declared = getattr(view, "limits", Limits())
+    if declared.rate_of_explaining and is_explaining():
+        return replace(declared, rate=declared.rate_of_explaining)
+    return declared
+
+
+def is_explaining() -> bool:
+    """Whether the address asks why an answer is what it is: `?explain=true`."""
+    return request.args.get("explain", "") in ("1", "true")
 
 
 def most_bytes(settings: Config) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Response, abort, jsonify, request
+from flask import Response, abort, jsonify, request, url_for
 from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 
-from models import Dataset, db
+from models import Dataset, Version, db
 from serving.prediction import Answer
 from utils import ImageRefused
+from web import why
 from web.access import get_dataset
 from web.answers import Outcome, answer_all, find_version
 from web.api.frame import Noun, needs
@@ -20,7 +21,7 @@ from web.sent_images import decode_image
 
 blueprint = Noun("predict", "Answers to images")
 
-MAX_IMAGES = 256
+MAX_IMAGES, MAX_EXPLAINED = 256, 16
 
 Sent = tuple[str, bytes | ImageRefused]  # the sent name ("" where there is none), and what was sent
 
@@ -34,7 +35,10 @@ class PredictArguments(Schema):
         validate=validate.Range(1, error="Choose at least 1."),
         metadata={"description": "How many labels at most."},
     )
-    explain = fields.Str(load_default="0", metadata={"description": "Not available yet."})
+    explain = fields.Bool(
+        load_default=False,
+        metadata={"description": "Tell what mattered in each image, 16 at most, and what is most like it."},
+    )
 
 
 class ProbabilityBody(Schema):
@@ -43,6 +47,32 @@ class ProbabilityBody(Schema):
     label = fields.Str(required=True)
     probability = fields.Float(required=True)
     threshold = fields.Float(metadata={"description": "Several labels an image: from here on it is one."})
+
+
+class ExplanationBody(Schema):
+    """What each part of an image did for a label."""
+
+    label = fields.Str(required=True)
+    method = fields.Str(required=True, validate=validate.OneOf(("exact", "occlusion")))
+    box = fields.List(
+        fields.Int(),
+        metadata={"description": "Left, top, right, bottom of the square that was looked at, in pixels."},
+    )
+    heatmap = fields.List(
+        fields.List(fields.Float()),
+        metadata={"description": "Rows, -1 to 1: above 0 spoke for the label, below 0 against it."},
+    )
+    scale = fields.Float(metadata={"description": "What 1 in the heatmap stands for."})
+    score = fields.Float(metadata={"description": "How far the label stands out; an exact heatmap's mean."})
+
+
+class SimilarBody(Schema):
+    """A taught image that is like the one that was sent."""
+
+    item = fields.Int(required=True)
+    labels = fields.List(fields.Str())
+    similarity = fields.Float(metadata={"description": "Cosine of the two embeddings, 1 at most."})
+    image = fields.Dict(metadata={"description": "Its url."})
 
 
 class AnswerBody(Schema):
@@ -62,6 +92,11 @@ class AnswerBody(Schema):
     probabilities = fields.List(fields.Nested(ProbabilityBody), metadata={"description": "Highest first."})
     image = fields.Dict(metadata={"description": "Its url, width and height."})
     milliseconds = fields.Dict(metadata={"description": "What decoding, the network and all of it took."})
+    explanation = fields.Nested(ExplanationBody, metadata={"description": "Where `explain` was asked for."})
+    similar = fields.List(
+        fields.Nested(SimilarBody),
+        metadata={"description": "Beside an explanation, for those who may read the dataset."},
+    )
 
 
 class AnswersBody(Schema):
@@ -99,14 +134,16 @@ def _is_open_to_all(slug: str) -> bool:
 @blueprint.response(200, {"anyOf": [AnswerBody, AnswersBody]})
 def predict(wanted: dict, slug: str) -> Response:
     """Answer one image, or up to 256 in the order sent."""
-    if wanted["explain"] not in ("0", "false", ""):
-        raise Refused("explain is not available yet. Leave it out.", "explain")
     dataset = get_dataset(slug, allow_public=True)
     version, top = find_version(dataset, wanted["version"]), wanted["top"]
     sent, is_list = _read_images()
-    bodies = [
-        _as_json(outcome, name, top) for (name, _), outcome in zip(sent, _answer(version, sent), strict=True)
-    ]
+    if wanted["explain"] and len(sent) > MAX_EXPLAINED:
+        raise Refused(f"Send at most {MAX_EXPLAINED} images to have them explained.", "explain")
+    outcomes = _answer(version, sent)
+    bodies = [_as_json(outcome, name, top) for (name, _), outcome in zip(sent, outcomes, strict=True)]
+    if wanted["explain"]:
+        for body, (_, content), outcome in zip(bodies, sent, outcomes, strict=True):
+            body |= _explain(version, content, outcome)
     if is_list:
         return jsonify(predictions=bodies)
     return _refusal(bodies[0]) if "error" in bodies[0] else jsonify(bodies[0])
@@ -164,7 +201,7 @@ def _decode(text: str) -> bytes | ImageRefused:
         return refused
 
 
-def _answer(version, sent: list[Sent]) -> list[Outcome]:
+def _answer(version: Version, sent: list[Sent]) -> list[Outcome]:
     """Answer what could be decoded; what could not keeps its place as the refusal it is."""
     readable = [(name, content) for name, content in sent if isinstance(content, bytes)]
     answers = iter(answer_all(version, readable))
@@ -178,6 +215,14 @@ def _as_json(outcome: Outcome, name: str, top: int | None) -> dict:
         return body
     error = {"code": outcome.code, "message": str(outcome), "field": "image"}
     return {"error": {**error, "file": name} if name else error}
+
+
+def _explain(version: Version, content: bytes | ImageRefused, outcome: Outcome) -> dict:
+    """Return what is beside an answer where it is to be explained; nothing beside a refusal."""
+    if not isinstance(outcome, Answer):
+        return {}
+    found = why.ask(version, content, outcome.probabilities[0][0])
+    return why.as_json(version, found, lambda item: url_for("api_items.image", item_id=item.id))
 
 
 def _refusal(body: dict) -> Response:

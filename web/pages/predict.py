@@ -7,15 +7,17 @@ import json
 from flask import Blueprint, Response, abort, flash, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from datasets import storage
 from datasets.names import make_inert
-from models import Dataset, Prediction, db
+from models import Dataset, Prediction, Version, db
 from serving import feedback
+from serving.explain import Explanation
 from utils import ImageRefused
-from web import charts
+from web import charts, heatmaps, why
 from web.access import get_dataset, get_user, has_role, public
 from web.answers import answer_all, find_version, get_prediction
 from web.inputs import local_address
-from web.limits import limits
+from web.limits import is_explaining, limits
 from web.reference.document import server_address
 from web.reference.snippets import PHOTO, Call, Snippet, write
 
@@ -57,10 +59,16 @@ def _refuse(slug: str, message: str) -> AnyResponse:
 
 @blueprint.get("/predict/<filename>")
 @public
+@limits(rate_of_explaining="predict")
 def show(filename: str) -> str:
-    """Show one answer: the image, what it is in words, every label's probability, and how to script it."""
+    """Show one answer: the image, what it is in words, every label's probability, and how to script it.
+
+    With `?explain=true` also why: what mattered in the image for the answer's label or `?label=`.
+    """
     prediction = get_prediction(filename)
-    found = prediction.answer
+    found, reasons = prediction.answer, {}
+    if is_explaining():
+        reasons = _explain(prediction)
     return _render(
         "predict/show.html",
         prediction.dataset,
@@ -73,7 +81,30 @@ def show(filename: str) -> str:
         word=feedback.find(prediction, get_user()),
         choices=_choices(prediction),
         said=feedback.labels_said(prediction),
+        **reasons,
     )
+
+
+def _explain(prediction: Prediction) -> dict:
+    """Return what the page says of why; abort as `why.ask` does, with 404 where the image is gone."""
+    answer, version, explanation = _ask_why(prediction)
+    return {
+        "explanation": explanation,
+        "heat": heatmaps.draw(explanation, answer["image"]["width"], answer["image"]["height"]),
+        "places": heatmaps.describe(explanation),
+        "similar": why.find_similar(version, explanation),
+    }
+
+
+def _ask_why(prediction: Prediction) -> tuple[dict, Version, Explanation]:
+    answer = prediction.answer
+    version = find_version(prediction.dataset, answer["version"])
+    label = request.args.get("label") or answer["probabilities"][0]["label"]
+    try:
+        content = storage.read_original(prediction.filename)
+    except FileNotFoundError:
+        abort(404, "The image is not kept any more, so it can't be looked at again.")
+    return answer, version, why.ask(version, content, label)
 
 
 def _choices(prediction: Prediction) -> list[str]:
@@ -106,9 +137,17 @@ def give_feedback(filename: str) -> AnyResponse:
 
 @blueprint.get("/predict/<filename>.json")
 @public
+@limits(rate_of_explaining="predict")
 def show_json(filename: str) -> Response:
-    """Give the same answer as JSON, as the API gave or would have given it."""
-    return jsonify(get_prediction(filename).answer)
+    """Give the same answer as JSON, as the API gave or would have given it; with `?explain=true` also why."""
+    prediction = get_prediction(filename)
+    if not is_explaining():
+        return jsonify(prediction.answer)
+    answer, version, explanation = _ask_why(prediction)
+    beside = why.as_json(
+        version, explanation, lambda item: url_for("images.thumbnail", filename=item.filename)
+    )
+    return jsonify(answer | beside)
 
 
 def _render(template: str, dataset: Dataset, **more) -> str:

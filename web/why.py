@@ -1,0 +1,69 @@
+"""Why an answer is what it is, for pages and for the API: the heatmap, and the taught images most like it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import abort, g
+
+from models import Dataset, Item, Version
+from serving import explain, similar
+from serving.classifier import Busy, VersionUnusable
+from serving.explain import Explanation, LabelUnknown
+from serving.similar import Similar
+from utils import ImageRefused
+from web import measures, tokens
+from web.access import get_user, has_role
+from web.transactions import end_reading
+
+
+def ask(version: Version, content: bytes, label: str | None = None) -> Explanation:
+    """Explain an answer; no transaction is open meanwhile.
+
+    Aborts with 404 for a label that the version doesn't know, with 409 when the version or the image can't be
+    used, with 503 when too many predictions wait.
+    """
+    end_reading()
+    try:
+        return explain.explain(version, content, label)
+    except LabelUnknown as error:
+        abort(404, str(error))
+    except (VersionUnusable, ImageRefused) as error:
+        abort(409, str(error))
+    except Busy as error:
+        measures.count_queue_full()
+        abort(503, str(error))
+
+
+def may_see_items(dataset: Dataset) -> bool:
+    """Whether who asks may read the dataset: a viewer, with a token only if that may read."""
+    token = g.get("token")
+    return has_role(get_user(), dataset, "viewer") and (token is None or tokens.has_scope(token, "read"))
+
+
+def find_similar(version: Version, explanation: Explanation) -> list[Similar]:
+    """Return the taught images most like the explained one; none for those who may not read the dataset."""
+    return similar.find(version, explanation.embedding) if may_see_items(version.dataset) else []
+
+
+def as_json(
+    version: Version, explanation: Explanation, address: Callable[[Item], str]
+) -> dict[str, dict | list]:
+    """Return what an answer's JSON holds beside the answer: `explanation`, and for members `similar`.
+
+    Args:
+        address: where an item's image is.
+    """
+    body: dict[str, dict | list] = {"explanation": explanation.as_json()}
+    if may_see_items(version.dataset):
+        body["similar"] = [_entry(one, address) for one in find_similar(version, explanation)]
+    return body
+
+
+def _entry(one: Similar, address: Callable[[Item], str]) -> dict:
+    return {
+        "item": one.item.id,
+        "labels": [label.name for label in one.item.labels],
+        "similarity": round(one.similarity, 4),
+        "image": {"url": address(one.item)},
+    }
