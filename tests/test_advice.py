@@ -8,7 +8,7 @@ from datasets import datasets, editing
 from jobs import examining
 from models import Item, Job, db, now
 from serving import findings
-from tests.teaching import teach
+from tests.teaching import finish, start, teach
 from web import readiness, tokens, what_helps
 
 CURVE = {
@@ -96,6 +96,12 @@ def test_look_alikes_under_two_labels_are_shown_side_by_side(client, sign_in, al
     assert "1 pair of images looks alike but bears different labels" in page
     assert "different labels" in page
     assert all(f"/items/{item.id}" in page for item in (_items("red")[0], _items("blue")[0]))
+
+
+def test_look_alikes_are_gone_through_among_the_live_versions_mistakes(client, sign_in, alice, looked):
+    finish(start(looked))
+    page = sign_in(client, alice).get("/datasets/flowers/advice/").text
+    assert "/datasets/flowers/versions/1/mistakes/alike" in page
 
 
 def test_a_pair_goes_once_its_labels_are_put_right(looked):

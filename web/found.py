@@ -80,7 +80,7 @@ def say_pairs(pairs: list[Pair]) -> list[Odd]:
     if labels:
         verbs = "looks alike but bears" if labels == 1 else "look alike but bear"
         words = f"{count(labels, 'pair')} of images {verbs} different labels"
-        found.append(Odd("two_labels", f"{words}: one of the two is probably wrong."))
+        found.append(Odd("two_labels", f"{words}: see whether one of the two is wrong."))
     if splits:
         verb = "stands" if splits == 1 else "stand"
         words = f"{count(splits, 'pair')} of images that look alike {verb} in different splits"
