@@ -190,6 +190,23 @@ def reset(folder: str | Path) -> None:
     _renew_card(folder)
 
 
+def watch_for_unknown(folder: str | Path, is_on: bool) -> None:
+    """Let a package reject what is like nothing it was taught, or give that a label too.
+
+    Raises:
+        PackageDamaged: package.json is missing or damaged.
+        ValueError: the package has nothing that tells the unknown.
+    """
+    update_spec(folder, lambda spec: _watching(spec, is_on))
+    _renew_card(folder)
+
+
+def _watching(spec: dict[str, Any], is_on: bool) -> dict[str, Any]:
+    if not spec.get("rejection"):
+        raise ValueError("This version can't tell what it was not taught. Train again.")
+    return spec | {"rejection": spec["rejection"] | {"is_on": is_on}}
+
+
 def _with(spec: dict[str, Any], limits: list[float]) -> dict[str, Any]:
     trained = trained_of(spec)
     is_open = spec["task"] == SINGLE and not any(limits)

@@ -122,6 +122,7 @@ PAGES = {
     "calibrations.show": "viewer",
     "thresholds.show": "viewer",
     "thresholds.change": "editor",
+    "thresholds.watch": "editor",
     "mistakes.index": "viewer",
     "mistakes.show": "viewer",
     "mistakes.act": "editor",

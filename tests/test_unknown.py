@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from learning.package import REJECTION_FILE, NoAnswer, PackageDamaged, load_package, update_spec
+from models import db
 from serving import batches, prediction
 from tests.trained import COLOURS, as_bytes, make_photo
+from web import tokens
 
 pytestmark = pytest.mark.trainer
 STRANGE = as_bytes(Image.linear_gradient("L").resize((320, 240)))
@@ -77,3 +79,30 @@ def test_what_tells_the_unknown_of_another_network_answers_nothing(trained):
     object.__setattr__(package.rejection, "mean", package.rejection.mean[:-1])
     with pytest.raises(NoAnswer, match="Train again"):
         package.answer(strange)
+
+
+def test_an_editor_turns_it_off_and_on_by_page(client, sign_in, alice, version):
+    browser = sign_in(client, alice)
+    address = "/datasets/flowers/versions/1"
+    page = browser.post(f"{address}/unknown", data={"watch": "off"}, follow_redirects=True).text
+    assert "gives every image a label" in page and not prediction.predict(version, STRANGE).rejected
+    page = browser.post(f"{address}/unknown", data={"watch": "on"}, follow_redirects=True).text
+    assert "gets no label" in page and prediction.predict(version, STRANGE).rejected
+
+
+def test_an_editor_turns_it_off_over_the_api(client, alice, version):
+    _, text = tokens.make_token(alice, "test", ["train"])
+    db.session.commit()
+    answer = client.patch(
+        "/api/v1/datasets/flowers/versions/1",
+        json={"tells_unknown": False},
+        headers={"Authorization": f"Bearer {text}"},
+    )
+    assert answer.status_code == 200 and answer.json["tells_unknown"] is False
+    assert not prediction.predict(version, STRANGE).rejected
+
+
+def test_a_version_that_cannot_tell_is_not_turned_on(app, client, sign_in, alice, version):
+    update_spec(package_of(app, version), lambda spec: spec | {"rejection": None})
+    sent = sign_in(client, alice).post("/datasets/flowers/versions/1/unknown", data={"watch": "on"})
+    assert sent.status_code == 409 and "Train again" in sent.text

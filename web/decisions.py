@@ -93,6 +93,24 @@ def find(version: Version) -> Limits | None:
         return None
 
 
+def find_watch(version: Version) -> dict[str, Any] | None:
+    """Return what package.json says of how the unknown is told; None where nothing tells it."""
+    try:
+        return read_spec(training.package_folder(version)).get("rejection")
+    except PackageDamaged:
+        return None
+
+
+def watch_for_unknown(version: Version, is_on: bool) -> None:
+    """Let the version reject the unknown or not; abort with 409 where it can't, or its package is damaged."""
+    try:
+        thresholds.watch_for_unknown(training.package_folder(version), is_on)
+    except PackageDamaged:
+        abort(409, UNUSABLE)
+    except ValueError as error:
+        abort(409, str(error))
+
+
 def ground_of(version: Version, limits: Limits) -> Ground | None:
     """Return what the thresholds may be weighed up on; None where no judgement can be read."""
     evaluation = evaluation_of(version)

@@ -21,7 +21,7 @@ from web.access import get_dataset, get_user
 from web.answers import find_version
 from web.api.frame import Noun, answer_nothing, needs
 from web.api.runs import RunBody, started
-from web.api.shapes import Digits, PageArguments, as_time, check_fields, list_page, page_of
+from web.api.shapes import Digits, PageArguments, Truth, as_time, check_fields, list_page, page_of
 from web.errors import Refused
 from web.inputs import parse_json
 from web.limits import limits
@@ -68,6 +68,9 @@ class VersionBody(Schema):
         allow_none=True,
         metadata={"description": "From which probability on a label is said. Null: the likeliest always."},
     )
+    tells_unknown = fields.Bool(
+        metadata={"description": "Whether an image like nothing that was taught is rejected."}
+    )
     fault = fields.Str(
         allow_none=True, metadata={"description": "Why it is not served: its files are damaged or disagree."}
     )
@@ -89,7 +92,6 @@ class VersionSettings(Schema):
     """What may be changed of a version."""
 
     thresholds = fields.Raw(
-        required=True,
         allow_none=True,
         metadata={
             "oneOf": [
@@ -99,6 +101,9 @@ class VersionSettings(Schema):
             ],
             "description": "One for all labels, some by label, or null for those of the training.",
         },
+    )
+    tells_unknown = Truth(
+        metadata={"description": "Whether an image that is like nothing that was taught gets no label."}
     )
 
 
@@ -166,18 +171,26 @@ def show(slug: str, number: int) -> dict:
 @blueprint.arguments(VersionSettings)
 @blueprint.response(200, WholeVersionBody)
 def change(wanted: dict, slug: str, number: int) -> dict:
-    """Choose from which probability on labels are said; every route obeys from the next prediction on.
+    """Choose from which probability on labels are said, and whether the unknown is told.
 
-    Labels that are not named keep their threshold. They are rounded to three decimals.
+    Every route obeys from the next prediction on. Labels that are not named keep their threshold. They are
+    rounded to three decimals.
     """
     dataset = get_dataset(slug, "editor")
-    version, limits = find_version(dataset, number), wanted["thresholds"]
+    version = find_version(dataset, number)
+    if "thresholds" in wanted:
+        _change_limits(version, wanted["thresholds"])
+    if "tells_unknown" in wanted:
+        decisions.watch_for_unknown(version, wanted["tells_unknown"])
+    return _as_whole(version, dataset)
+
+
+def _change_limits(version: Version, limits: Any) -> None:
     _check_limits(limits)
     try:
         decisions.change(version, limits)
     except KeyError as unknown:
         raise Refused(f"This version has no label {unknown.args[0][:100]!r}.", "thresholds") from unknown
-    return _as_whole(version, dataset)
 
 
 def _check_limits(limits: Any) -> None:
@@ -287,7 +300,7 @@ def _as_whole(version: Version, dataset: Dataset) -> dict:
 
 
 def _as_json(version: Version, dataset: Dataset) -> dict:
-    limits = decisions.find(version)
+    limits, watch = decisions.find(version), decisions.find_watch(version)
     return {
         "number": version.number,
         "dataset": dataset.slug,
@@ -299,6 +312,7 @@ def _as_json(version: Version, dataset: Dataset) -> dict:
         # Named always: of a dict without it, marshmallow takes the method of that name.
         "promotion": version.promotion and {"items": None, **version.promotion},
         "thresholds": limits and limits.by_label(),
+        "tells_unknown": bool(watch and watch["is_on"]),
         "fault": version.fault,
         "run": url_for("api_runs.show", run_id=version.run_id),
         "created_at": as_time(version.created_at),

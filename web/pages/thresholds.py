@@ -42,6 +42,7 @@ def show(slug: str, number: int) -> str:
         is_each=is_each,
         suggestions=SUGGESTIONS,
         share=share_words,
+        watch=decisions.find_watch(version),
         **(_weigh(ground, tried, limits.is_single) if ground else {}),
     )
 
@@ -62,6 +63,19 @@ def change(slug: str, number: int) -> AnyResponse:
         flash(f"Version {number} decides by these thresholds from now on, everywhere.", "success")
     else:
         abort(400, "Say what to do: count, save or reset.")
+    return redirect(url_for(".show", slug=slug, number=number), 303)
+
+
+@blueprint.post("/unknown")
+def watch(slug: str, number: int) -> AnyResponse:
+    """Reject what is like nothing that was taught, or give that a label too."""
+    version = find_version(get_dataset(slug, "editor"), number)
+    wanted = request.form.get("watch")
+    if wanted not in ("on", "off"):
+        abort(400, "Say whether to watch for the unknown: on or off.")
+    decisions.watch_for_unknown(version, wanted == "on")
+    words = "tells what it was not taught" if wanted == "on" else "gives everything a label"
+    flash(f"Version {number} {words} from now on, everywhere.", "success")
     return redirect(url_for(".show", slug=slug, number=number), 303)
 
 
