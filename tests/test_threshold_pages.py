@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 
 from jobs import training
-from learning.package import read_spec
+from learning import evaluation
+from learning.package import read_spec, update_spec
 from models import Member, db
 from tests.teaching import finish, start, teach
 from web import decisions
@@ -117,3 +121,48 @@ def test_a_damaged_package_is_told_and_not_written_over(owner, version):
     (training.package_folder(version) / "package.json").write_text("{")
     assert owner.get(PAGE).status_code == 409
     assert owner.post(PAGE, data={"do": "save", "mode": "all", "at": "0.7"}).status_code == 409
+
+
+@pytest.fixture
+def several(version):
+    """The same judgements as those of a version that may say several labels, thresholds 0.3 and 0.6."""
+    path = training.folder_of(version.run) / "evaluation.json"
+    items = json.loads(path.read_text())["items"]
+    probabilities = np.array([item["probabilities"] for item in items])
+    truth = np.array([[label in item["labels"] for label in version.labels] for item in items])
+    block = evaluation.measure("multi-label", probabilities, truth, version.labels, [0.3, 0.6])
+    metrics = evaluation.summarise("multi-label", leave_one_out=block)
+    version.metrics = metrics
+    numbers = {"scales": [1.0, 1.0], "offsets": [0.0, 0.0], "thresholds": [0.3, 0.6]}
+    facts = {"task": "multi-label", "metrics": metrics, **numbers}
+    update_spec(training.package_folder(version), lambda spec: spec | facts)
+    db.session.commit()
+    return version
+
+
+def test_of_several_labels_what_is_said_and_missed_is_counted(owner, several):
+    page = owner.get(PAGE)
+    assert page.status_code == 200
+    assert "those of the training" in page.text and "Labels said" in page.text
+    found = totals_of(several, 0.95)
+    assert (found.said, found.of) == (0, found.of)
+    assert f'data-cell="open">{found.of}</span>' in owner.get(f"{PAGE}?at=0.95").text
+
+
+@pytest.mark.parametrize("kind", ["f1", "right-95"])
+def test_suggestions_for_several_labels_are_shown(owner, several, kind):
+    assert owner.get(f"{PAGE}?suggest={kind}").status_code == 200
+
+
+def test_a_label_that_is_left_as_it_is_keeps_the_exact_threshold_of_the_training(owner, several):
+    update_spec(training.package_folder(several), lambda spec: spec | {"thresholds": [0.312345, 0.6]})
+    owner.post(PAGE, data={"do": "save", "mode": "each", "at-0": "0.3123", "at-1": "0.7"})
+    assert limits_of(several) == [0.312345, 0.7]
+    owner.post(PAGE, data={"do": "reset"})
+    assert limits_of(several) == [0.312345, 0.6]
+
+
+def test_the_calibration_of_several_labels_is_of_every_decision(owner, several):
+    page = owner.get("/datasets/flowers/versions/1/calibration")
+    assert page.status_code == 200
+    assert "Scale and offset of each label" in page.text and "decisions" in page.text

@@ -200,8 +200,13 @@ def _fill(before: Limits, wanted: float | Mapping[str, float]) -> list[float]:
 
 def _exact(limit: float, present: float) -> float:
     """A threshold that is chosen has three decimals; one that was not touched stays as exact as it is."""
-    chosen = round(float(limit), thresholds.DECIMALS)
-    return present if chosen == thresholds.to_step(present) / thresholds.STEPS else chosen
+    is_untouched = show(limit) == show(present)
+    return present if is_untouched else round(float(limit), thresholds.DECIMALS)
+
+
+def show(limit: float) -> str:
+    """A threshold as the page's fields have it: four digits of those that the training chose."""
+    return f"{limit:.4g}"
 
 
 def by_label(table: Table, limits: list[float]) -> list[Totals]:

@@ -42,6 +42,7 @@ def show(slug: str, number: int) -> str:
         is_each=is_each,
         suggestions=SUGGESTIONS,
         share=share_words,
+        write=decisions.show,
         watch=decisions.find_watch(version),
         **(_weigh(ground, tried, limits.is_single) if ground else {}),
     )
