@@ -28,6 +28,9 @@ from serving import findings
 
 LOOK_SECONDS = 0.5  # between two reports
 MOST_PAIRS = 300  # kept: those across labels first, of these the most alike
+# What is told of a dataset in which there is nothing to find
+NOTHING = {"pairs": [], "found_pairs": 0, "learnt": 0, "is_sampled": False, "curve": None, "gains": []}
+NOTHING |= {"telltales": []}
 
 
 class Interrupted(Exception):
@@ -43,6 +46,13 @@ def request_examination(dataset: Dataset, user: User | None = None) -> None:
     waiting = select(Job.id).where(Job.dataset_id == dataset.id, Job.kind == "examine", Job.state == "queued")
     if db.session.scalar(waiting.limit(1)) is None:
         queue.submit("examine", dataset, user)
+
+
+def request_if_changed(dataset: Dataset) -> None:
+    """The same, unless what was found last is still of these images and labels."""
+    found = find(dataset)
+    if found is None or found.stamp != make_stamp(dataset):
+        request_examination(dataset)
 
 
 def latest_job(dataset: Dataset) -> Job | None:
@@ -107,17 +117,16 @@ def _look(
     seen: survey.Survey, store: EmbeddingStore, task: str, place: Path, watch: _Watch
 ) -> dict[str, Any]:
     """Return what `Findings` says of the images themselves."""
-    learnt = seen.choose(curves.MOST_ITEMS, task)
-    known = {"learnt": 0, "is_sampled": False, "curve": None, "gains": []}
-    nothing = {"pairs": [], "found_pairs": 0, "telltales": []}
+    told = dict(NOTHING)
     if not len(seen.ids):
-        return known | nothing
+        return told
     embeddings = inputs.stack(store, seen.hashes.tolist(), place)
-    nothing |= _find_pairs(seen, embeddings, watch)
+    told |= _find_pairs(seen, embeddings, watch)
+    learnt = seen.choose(curves.MOST_ITEMS, task)
     if _is_enough(seen.targets[learnt]):
-        known |= _learn(seen, embeddings[learnt], learnt, task, watch)
-    nothing["telltales"] = _find_telltales(seen.only(seen.choose(survey.MOST_LOOKED_AT, task)), watch)
-    return known | nothing
+        told |= _learn(seen, embeddings[learnt], learnt, task, watch)
+    looked_at = seen.choose(survey.MOST_LOOKED_AT, task)
+    return told | {"telltales": _find_telltales(seen.only(looked_at), watch)}
 
 
 def _is_enough(targets: np.ndarray) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from jobs import faults, memory, queue, runs, trainers, training
 from jobs.embedding import request_embedding
-from jobs.examining import request_examination
+from jobs.examining import request_if_changed
 from models import Run, db
 
 logger = logging.getLogger(__name__)
@@ -181,7 +181,7 @@ def _settle(claim: queue.Claim, run_id: int, state: str, message: str | None) ->
     training.settle_run(run)
     queue.settle(claim, state, message)  # webhooks are told of the version too
     request_embedding(run.dataset)  # of what came in meanwhile
-    request_examination(run.dataset)
+    request_if_changed(run.dataset)
     version_id = run.version.id if run.version else None
     db.session.commit()
     if version_id:

@@ -86,6 +86,15 @@ def test_it_waits_in_the_queue_once_however_often_it_is_asked_for(dataset):
     assert db.session.query(Job).filter_by(kind="examine").count() == 1
 
 
+def test_after_a_run_only_what_has_changed_is_looked_through(app, known, alice):
+    look_through(app, known)
+    examining.request_if_changed(known)
+    assert db.session.query(Job).filter_by(kind="examine", state="queued").count() == 0
+    editing.relabel(db.session.scalars(db.select(Item)).all()[:1], "green", alice)
+    examining.request_if_changed(known)
+    assert db.session.query(Job).filter_by(kind="examine", state="queued").count() == 1
+
+
 def test_a_worker_that_is_ending_gives_it_back(app, known):
     examining.request_examination(known)
     db.session.commit()
