@@ -1,112 +1,108 @@
-"""What more images would bring: the learning curve, its power law, and the gain of each label."""
+"""What a run has learnt epoch by epoch: columns, rows, and the charts of them."""
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
+import json
 
-from learning import curves, gains, heads
-from learning.calibration import MULTI, SINGLE
-
-
-def draw(counts: list[int], spread: float = 0.8, seed: int = 4) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings (items, 24) of labels, the last two of which lie near each other, and their targets."""
-    rng = np.random.default_rng(seed)
-    truth = np.repeat(np.arange(len(counts)), counts)
-    centres = rng.normal(size=(len(counts), 24))
-    centres[-1] = centres[-2] + 0.25 * rng.normal(size=24)
-    embeddings = centres[truth] + spread * rng.normal(size=(len(truth), 24))
-    return embeddings.astype(np.float32), np.eye(len(counts))[truth]
+from tests.test_charts import columns_of
+from web import phases, run_charts
+from web.curves import Curves
+from web.work import describe
 
 
-@pytest.fixture(scope="module")
-def curve() -> curves.Curve:
-    return curves.measure(*draw([60, 60, 60, 60]))
+def epoch(number: int, seconds: float = 2.0, **metrics) -> dict:
+    """The event that ends an epoch, as the trainer writes it."""
+    return {
+        **{"time": float(number), "phase": "training", "epoch": number, "epochs": 8, "done": 4, "total": 4},
+        **{"metrics": metrics, "seconds": seconds, "left_seconds": 2.0 * (8 - number)},
+    }
 
 
-def test_the_curve_rises_to_what_leave_one_out_says_of_all_images(curve):
-    embeddings, targets = draw([60, 60, 60, 60])
-    whole = heads.solve(embeddings, targets).leave_one_out
-    assert curve.sizes[-1] == 240
-    assert curve.scores[-1] == pytest.approx((whole.argmax(1) == targets.argmax(1)).mean())
-    assert curve.scores[0] < curve.scores[-1]
+STEP = {"time": 9.0, "phase": "training", "epoch": 3, "epochs": 8, "done": 1, "total": 4}
+TWO = [
+    epoch(1, loss=0.9, val_loss=0.8, accuracy=0.5, val_accuracy=0.6, learning_rate=0.001),
+    epoch(2, loss=0.5, val_loss=0.6, accuracy=0.75, val_accuracy=0.7, learning_rate=0.0005),
+]
 
 
-def test_every_point_lies_in_its_interval_and_so_does_what_doubling_brings(curve):
-    assert (curve.intervals[:, 0] <= curve.scores).all()
-    assert (curve.scores <= curve.intervals[:, 1]).all()
-    middle, low, high = curve.doubled
-    assert 0 <= low <= middle <= high <= 1
-    assert middle >= curve.scores[-1]
+def test_epochs_become_columns_and_rows():
+    found = Curves([*TWO, STEP])
+    assert found.epochs() == {
+        "epoch": [1, 2],
+        "loss": [0.9, 0.5],
+        "val_loss": [0.8, 0.6],
+        "metric": [0.5, 0.75],
+        "val_metric": [0.6, 0.7],
+    }
+    assert found.rows()[1] == ["2", "0.5000", "0.6000", "75.0 %", "70.0 %", "0.0005", "2 s"]
 
 
-def test_a_power_law_is_found_again():
-    sizes = np.array([50, 100, 200, 400, 800])
-    scores = 1 - (0.05 + 2.0 * sizes**-0.5)
-    rng = np.random.default_rng(1)
-    values = [[(rng.permutation(4_000) < score * 4_000).astype(float)] for score in scores]
-    found = curves.fit(sizes, values, rng)
-    assert found.exponent == pytest.approx(0.5, abs=0.11)
-    assert found.expect(np.array([1_600]))[0] == pytest.approx(1 - (0.05 + 2.0 / 40), abs=0.01)
+def test_an_epoch_done_again_after_a_resume_counts_once():
+    again = epoch(2, loss=0.4)
+    assert Curves([*TWO, again]).epochs()["loss"] == [0.9, 0.4]
 
 
-def test_the_law_promises_no_fewer_errors_than_none_and_no_loss(curve):
-    assert curve.asymptote >= 0
-    assert curve.factor >= 0
+def test_several_labels_are_measured_by_micro_f1():
+    found = Curves([epoch(1, loss=0.9, micro_f1=0.3, val_micro_f1=0.2)])
+    assert (found.metric_words, found.epochs()["val_metric"]) == ("Micro F1", [0.2])
+    assert Curves([], "multi-label").metric_words == "Micro F1"
 
 
-def test_a_beginning_of_an_order_has_every_label_by_its_share():
-    targets = np.eye(3)[np.repeat([0, 1, 2], [80, 40, 40])]
-    order = curves.mix(targets, np.random.default_rng(0))
-    assert targets[order[:40]].sum(axis=0).tolist() == pytest.approx([20, 10, 10], abs=1)
+def test_what_is_not_known_yet_is_a_gap_and_a_dash():
+    found = Curves([epoch(1, loss=0.9)])
+    assert found.epochs()["val_loss"] == [None]
+    assert found.rows()[0][2:6] == ["–"] * 4
+    [columns] = columns_of(json.loads(run_charts.epoch_curve(found.epochs(), "loss", "Loss"))["light"])
+    assert "nan" in json.dumps(columns["val_loss"]).lower()
 
 
-def test_of_several_labels_the_mean_of_the_ratings_is_micro_f1():
-    rng = np.random.default_rng(2)
-    targets, said = rng.random((50, 4)) < 0.4, rng.random((50, 4)) < 0.4
-    hits = (said & targets).sum()
-    f1 = 2 * hits / (said.sum() + targets.sum())
-    assert curves.rate(MULTI, said, targets.astype(float)).mean() == pytest.approx(f1)
+def test_the_finder_shows_what_it_tried_and_what_it_suggests():
+    tried = [{"phase": "finding", "rate": rate, "loss": loss} for rate, loss in ((1e-4, 0.9), (1e-3, 0.5))]
+    found = Curves([*tried, {"phase": "finding", "suggested": 0.0012}])
+    assert found.rates() == {"rate": [1e-4, 1e-3], "loss": [0.9, 0.5]}
+    assert found.as_json()["suggestion"] == "0.0012"
+    chart = run_charts.rate_curve(found.rates(), found.suggested())
+    assert {"rates", "suggested"} <= {name for name in ("rates", "suggested") if f'"{name}"' in chart}
 
 
-def test_a_label_too_rare_for_small_parts_is_no_obstacle():
-    embeddings, targets = draw([60, 60, 3])
-    assert len(curves.measure(embeddings, targets).scores) >= 3
+def test_the_charts_hold_nothing_that_needs_eval():
+    found = Curves(TWO)
+    chart = run_charts.epoch_curve(found.epochs(), "loss", "Loss") + run_charts.rate_curve(found.rates(), 0.1)
+    assert "CustomJS" not in chart
+    assert "webgl" not in chart
 
 
-def test_several_labels_an_image_have_a_curve_and_gains_too():
-    embeddings, single = draw([50, 50, 50])
-    targets = single + np.roll(single, 1, axis=1) * (np.arange(150)[:, np.newaxis] % 2)
-    curve = curves.measure(embeddings, targets, MULTI)
-    assert 0 < curve.scores[-1] <= 1
-    assert len(gains.measure(embeddings, targets, 0.5, MULTI)) == 3
+def test_training_says_which_epoch_and_how_much_of_all():
+    running = {"state": "running", "is_over": False}
+    [training] = [one for one in phases.of([*TWO, STEP], running, "fine-tune") if one["name"] == "training"]
+    assert (training["state"], training["detail"]) == ("current", "epoch 3 of 8, 1 of 4")
+    assert phases.percent([*TWO, STEP]) == 28  # two epochs and a quarter of eight
 
 
-def test_taking_images_away_gives_what_solving_anew_without_them_gives():
-    embeddings, targets = draw([40, 40, 40])
-    solution = heads.solve(embeddings, targets)
-    matrix = gains._find_hat(embeddings, solution.head.strength)
-    hat = gains._Hat(matrix, targets, matrix @ targets, solution.head.calibration, SINGLE)
-    removed, rest = np.arange(90, 120), np.arange(90)
-    anew = heads.solve_again(embeddings[rest], targets[rest], solution.head).probabilities(embeddings)
-    anew[:, 2] *= 40 / 10
-    wanted = (anew.argmax(axis=1) == targets.argmax(axis=1))[removed]
-    assert hat.rate_without(removed, 2)[removed].tolist() == wanted.tolist()
+def test_a_phase_that_only_some_runs_have_is_shown_once_it_began():
+    names = [one["name"] for one in phases.of([], describe(None), "fine-tune")]
+    assert "finding" not in names
+    wished = phases.of([], describe(None), "fine-tune", {"learning_rate": "auto"})
+    assert "finding" in [one["name"] for one in wished]
+    began = phases.of(
+        [{"time": 0.0, "phase": "finding"}], {"state": "running", "is_over": False}, "fine-tune"
+    )
+    assert [one["name"] for one in began if one["state"] == "current"] == ["finding"]
 
 
-def test_labels_that_are_confused_gain_most_from_more_images():
-    embeddings, targets = draw([60, 60, 30, 30], spread=0.55)
-    found = gains.measure(embeddings, targets, 0.5)
-    assert {gain.label for gain in found[:2]} == {2, 3}
-    assert found[0].gain > 0
-    assert all(gain.interval[0] <= gain.gain <= gain.interval[1] for gain in found)
+def test_what_goes_on_before_the_trainer_says_a_word_is_shown_too():
+    running = phases.of([], {"state": "running", "is_over": False}, "quick")
+    assert (running[0]["name"], running[0]["state"]) == ("starting", "current")
+    assert "starting" not in [one["name"] for one in phases.of(TWO, {"state": "running", "is_over": False})]
 
 
-def test_no_label_stands_out_where_all_are_alike():
-    embeddings, targets = draw([60, 60, 60], spread=0.1)
-    assert not any(gain.stands_out for gain in gains.measure(embeddings, targets, 0.5))
+def test_nothing_goes_on_while_a_run_that_was_taken_up_again_waits():
+    waiting = phases.of([*TWO, STEP], {"state": "queued", "is_over": False}, "fine-tune")
+    assert "current" not in [one["state"] for one in waiting]
 
 
-def test_a_label_with_few_images_has_no_gain_told():
-    embeddings, targets = draw([60, 60, gains.LEAST - 1])
-    assert {gain.label for gain in gains.measure(embeddings, targets, 0.5)} == {0, 1}
+def test_a_phase_gone_through_again_is_timed_by_its_last_time():
+    told = [(0.0, "embedding"), (2.0, "solving"), (200.0, "embedding"), (203.0, "solving"), (204.0, "done")]
+    events = [{"time": time, "phase": phase} for time, phase in told]
+    found = {one["name"]: one["detail"] for one in phases.of(events, describe(None))}
+    assert (found["embedding"], found["solving"]) == ("3 s", "1 s")
