@@ -12,6 +12,7 @@ from learning.embeddings import EmbeddingStore
 from learning.package import HEAD, Package
 from models import Item, Version, db
 from serving import classifier
+from utils import center_crop, open_image
 
 COUNT = 6
 MOST_COMPARED = 5_000  # of a version without references of its own
@@ -43,6 +44,18 @@ def find(version: Version, embedding: np.ndarray | None, count: int = COUNT) -> 
     )
     items = {item.sha256: item for item in db.session.scalars(query)}
     return [Similar(items[sha256], similar) for sha256, similar in nearest if sha256 in items][:count]
+
+
+def embed(version: Version, content: bytes) -> np.ndarray | None:
+    """Return what the version's own network says of an image file's bytes, for `find`.
+
+    Raises:
+        ImageRefused, VersionUnusable, Busy: as serving/prediction.py's `predict`.
+    """
+    engine = classifier.find(version)
+    with engine.line.place():
+        said, _ = engine.look(center_crop(open_image(content), engine.package.input_size))
+    return said.embedding
 
 
 def _find_nearest(version: Version, embedding: np.ndarray, count: int) -> list[tuple[str, float]]:

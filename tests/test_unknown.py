@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datasets import intake
 from learning.package import REJECTION_FILE, NoAnswer, PackageDamaged, load_package, update_spec
 from models import db
 from serving import batches, prediction
@@ -33,6 +34,14 @@ def version(app, dataset, packed):
 
 def package_of(app, version):
     return app.config["PIGEONHOLE"].folder("runs") / version.run.folder / "package"
+
+
+def teach(dataset, trained):
+    """Put the images of the training into the dataset."""
+    for label in COLOURS:
+        path = trained.package.parent / "colours" / label / "0.jpg"
+        intake.take(dataset, path.name, path.read_bytes(), [label])
+    db.session.commit()
 
 
 def test_what_is_like_nothing_taught_is_unknown_and_keeps_its_probabilities(version):
@@ -106,3 +115,21 @@ def test_a_version_that_cannot_tell_is_not_turned_on(app, client, sign_in, alice
     update_spec(package_of(app, version), lambda spec: spec | {"rejection": None})
     sent = sign_in(client, alice).post("/datasets/flowers/versions/1/unknown", data={"watch": "on"})
     assert sent.status_code == 409 and "Train again" in sent.text
+
+
+def test_its_members_see_the_nearest_taught_images(client, sign_in, alice, dataset, trained):
+    teach(dataset, trained)
+    trained.install(client.application, dataset)
+    browser = sign_in(client, alice)
+    sent = browser.post("/datasets/flowers/predict", data={"image": (io.BytesIO(STRANGE), "a.jpg")})
+    assert "comes nearest</h2>" in browser.get(sent.location).text
+
+
+def test_strangers_see_none_of_them(client, dataset, trained):
+    teach(dataset, trained)
+    trained.install(client.application, dataset)
+    dataset.is_public = True
+    db.session.commit()
+    sent = client.post("/datasets/flowers/predict", data={"image": (io.BytesIO(STRANGE), "a.jpg")})
+    page = client.get(sent.location).text
+    assert "not like anything I was taught" in page and "comes nearest</h2>" not in page

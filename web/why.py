@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from flask import abort, g
 
-from models import Dataset, Item, Version
+from datasets import storage
+from models import Dataset, Item, Prediction, Version
 from serving import explain, similar
 from serving.classifier import Busy, VersionUnusable
 from serving.explain import Explanation, LabelUnknown
@@ -44,6 +45,21 @@ def may_see_items(dataset: Dataset) -> bool:
 def find_similar(version: Version, explanation: Explanation) -> list[Similar]:
     """Return the taught images most like the explained one; none for those who may not read the dataset."""
     return similar.find(version, explanation.embedding) if may_see_items(version.dataset) else []
+
+
+def find_nearest(prediction: Prediction) -> list[Similar]:
+    """Return the taught images that come nearest to an image like none of them.
+
+    None where they may not be seen, or where the image or its version can't be looked at now: the answer
+    stands without them.
+    """
+    if prediction.version.fault or not may_see_items(prediction.dataset):
+        return []
+    try:
+        content = storage.read_original(prediction.filename)
+        return similar.find(prediction.version, similar.embed(prediction.version, content))
+    except (FileNotFoundError, ImageRefused, VersionUnusable, Busy):
+        return []
 
 
 def as_json(

@@ -69,6 +69,8 @@ def show(filename: str) -> str:
     found, reasons = prediction.answer, {}
     if is_explaining():
         reasons = _explain(prediction)
+    elif found.get("reason") == "unknown":
+        reasons = {"similar": why.find_nearest(prediction)}
     return _render(
         "predict/show.html",
         prediction.dataset,
