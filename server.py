@@ -341,12 +341,13 @@ def _find_version(name: str, number: int | None) -> Version:
 
 
 @commands.command("doctor")
+@click.option("--keras/--no-keras", default=None, help="Ask Keras too; unless told, of few versions.")
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
-def examine(as_json: bool) -> None:
+def examine(keras: bool | None, as_json: bool) -> None:
     """Check database, images, versions and disk; exit status 1 where there is a problem."""
     findings = []
     with _open().app_context():
-        for finding in doctor.check():
+        for finding in doctor.check(keras):
             findings.append(finding)
             click.echo(f"{finding.level}: {finding.message}", err=as_json)
     if as_json:

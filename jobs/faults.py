@@ -69,11 +69,11 @@ def find(version: Version, ask_keras: Callable[[Path], Answers] | None = None) -
     try:
         if wrong := _find_other_files(folder, version):
             names = " and ".join(proof.FILES[name] for name in wrong)
-            return Findings(_sentence(f"Its {names} is not the file that was proven"), wrong)
+            return Findings(as_fault(f"Its {names} is not the file that was proven"), wrong)
         return _compare(folder, version, engine, ask_keras)
     except (ImageRefused, OSError, ValueError, KeyError, TypeError) as error:
         logger.warning("%s: %s", folder, error)
-        return Findings(_sentence("Its golden images or its network's file are missing or damaged"))
+        return Findings(as_fault("Its golden images or its network's file are missing or damaged"))
 
 
 def _find_other_files(folder: Path, version: Version) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ def _compare(
     found = {name: proof.compare_answers(images, answers) for name, answers in said.items()}
     wrong = [name for name, checked in found.items() if not checked.is_same]
     return Findings(
-        _sentence(f"{SAID_BY[wrong[0]]} {found[wrong[0]].describe()}") if wrong else None,
+        as_fault(f"{SAID_BY[wrong[0]]} {found[wrong[0]].describe()}") if wrong else None,
         tuple(name for name in wrong if name in proof.FILES),
         {name: checked.largest for name, checked in found.items()},
         len(images) > len(golden.read(folder)[0]),
@@ -120,7 +120,8 @@ def _answer(engine: classifier.Classifier, pixels: np.ndarray) -> np.ndarray:
     return np.array([said[label] for label in engine.package.labels])
 
 
-def _sentence(words: str) -> str:
+def as_fault(words: str) -> str:
+    """Return a fault in a sentence, with what to do."""
     return f"{words}. {classifier.ADVICE}"
 
 

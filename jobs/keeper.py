@@ -23,6 +23,7 @@ from threading import Thread
 from typing import IO, Any
 
 from jobs import lifeline, memory, outcome, runs, sandbox, trees
+from jobs.relay import Relay
 from learning.inputs import read_image
 from utils import ImageRefused, write_atomically
 
@@ -180,7 +181,7 @@ def _watch(folder: Path, inside: Path, process: subprocess.Popen, bounds: Bounds
     Raises:
         TookTooMuch: it wrote or started too much.
     """
-    relay = outcome.Relay(folder, inside)
+    relay = Relay(folder, inside)
     next_size = 0.0
     while process.poll() is None:
         relay.hand_on()

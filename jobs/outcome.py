@@ -29,24 +29,12 @@ from learning.pixels import describe_pixels
 from utils import write_atomically
 
 MIB = 1024**2
-MOST_PROGRESS = 32 * MIB  # bytes of progress.jsonl that are handed on, and of one look
-MOST_LINE = 16 * 1024
 MOST_JSON = 512 * MIB
 MOST_NETWORK = 512 * MIB
 MOST_LAST_LAYER = 64 * MIB
 MOST_WORDS = 2_000
 CHECK_SECONDS = 300
 ANSWER_MEMORY = 2 * 1024 * MIB  # of a process that answers with it, as each web process will
-# What is told inside and handed on; that all is done only the keeper says, once it believes it.
-PHASES = (
-    *("preparing", "checking", "loading", "reading", "embedding", "finding", "training", "evaluating"),
-    *("packaging", "exporting"),
-)
-NUMBERS = (
-    *("done", "total", "epoch", "epochs", "seconds", "left_seconds", "rate", "loss", "suggested"),
-    *("accuracy",),
-)
-METRICS = (*("loss", "accuracy", "micro_f1", "val_loss", "val_accuracy", "val_micro_f1", "learning_rate"),)
 MAKING = ".package"
 BY = ("validation", "test")
 GOLDEN = [f"{index:02}.png" for index in range(16)]
@@ -102,41 +90,8 @@ def read(path: Path, most: int, start: int = 0) -> bytes | None:
         return file.read(most)
 
 
-class Relay:
-    """Hands the progress that is told inside on to the run's own progress, an event at a time."""
-
-    def __init__(self, folder: Path, inside: Path):
-        self.folder, self.path = folder, inside / "progress.jsonl"
-        self.at = 0
-
-    def hand_on(self) -> None:
-        """Hand on what is new; what is no event of ours is passed over."""
-        try:
-            new = read(self.path, MIB, self.at) if self.at < MOST_PROGRESS else None
-        except NotBelieved:
-            return
-        whole = (new or b"")[: (new or b"").rfind(b"\n") + 1]
-        self.at += len(whole) or (MIB if len(new or b"") == MIB else 0)
-        for line in whole.splitlines():
-            if len(line) <= MOST_LINE and (event := _as_event(line)):
-                runs.report(self.folder, **event)
-
-
-def _as_event(line: bytes) -> dict[str, Any] | None:
-    try:
-        said = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(said, dict) or said.get("phase") not in PHASES:
-        return None
-    event = {"phase": said["phase"]} | {name: said[name] for name in NUMBERS if _is_number(said.get(name))}
-    metrics = said.get("metrics")
-    if isinstance(metrics, dict):
-        event["metrics"] = {name: metrics[name] for name in METRICS if _is_number(metrics.get(name))}
-    return event
-
-
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value of JSON is a number that figures may hold."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -1e15 < value < 1e15
 
 
@@ -175,7 +130,7 @@ def take_in(folder: Path, inside: Path) -> None:
         "labels": labels,
         "refused": refused,
         "package": "package",
-        "seconds": seconds if _is_number(seconds) else 0,
+        "seconds": seconds if is_number(seconds) else 0,
         "dataset_hash": package["dataset_hash"],
         "proven": package["proven"],
         "is_exported": True,
@@ -309,7 +264,7 @@ def _is_plain(value: Any, depth: int = 12) -> bool:
         return depth > 0 and all(_is_plain(each, depth - 1) for each in value)
     if isinstance(value, str):
         return len(value) <= MOST_WORDS
-    return value is None or isinstance(value, bool) or (_is_number(value) and math.isfinite(value))
+    return value is None or isinstance(value, bool) or (is_number(value) and math.isfinite(value))
 
 
 def _take_evaluation(folder: Path, inside: Path, settings: dict, labels: list[str], spec: dict) -> dict:

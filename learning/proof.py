@@ -107,7 +107,7 @@ def compare(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
     wanted = np.stack([one.probabilities for one in images])
     calibrated = calibration.from_spec(spec)
     differences: dict[str, float | None] = {}
-    for name, answer in (("litert", _answer_by_litert), ("keras", _answer_by_keras)):
+    for name, answer in (("litert", _answer_by_litert), ("keras", answer_by_keras)):
         path = folder / FILES[name]
         if not path.exists():
             continue
@@ -144,7 +144,8 @@ def _answer_by_litert(path: Path, pixels: np.ndarray) -> np.ndarray:
     return np.stack([network.logits(square).copy() for square in pixels])
 
 
-def _answer_by_keras(path: Path, pixels: np.ndarray) -> np.ndarray:
+def answer_by_keras(path: Path, pixels: np.ndarray) -> np.ndarray:
+    """Return what a Keras file says of uint8 (images, size, size, 3): logits, float32 (images, labels)."""
     import keras
 
     model = keras.models.load_model(path, compile=False, safe_mode=True)

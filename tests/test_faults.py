@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from jobs import challenges, faults, leftovers, live, promotion, training
+from jobs import challenges, doctor, faults, leftovers, live, promotion, training
 from learning import golden
 from models import Version, db
 from serving import prediction
@@ -146,3 +146,31 @@ def test_a_version_without_its_golden_images_is_faulty(version):
     path = training.package_folder(version) / "golden" / golden.FILE
     path.write_text(json.dumps({"images": "none"}))
     assert "golden" in look(version).fault
+
+
+def test_the_doctor_compares_every_route_of_a_version(version):
+    (found,) = doctor.check_versions(with_keras=True)
+    assert (found.level, version.fault) == ("ok", None)
+    routes = {"served", "litert", "keras", "page and API", "command line", "dataset and batches"}
+    assert found.differences.keys() == routes
+    assert max(found.differences.values()) < 1e-5
+
+
+def test_the_doctor_marks_what_disagrees_and_unmarks_what_is_mended(version, trained):
+    damage_head(version)
+    (found,) = doctor.check_versions(with_keras=False)
+    assert (found.level, found.differences["litert"] < 1e-5) == ("problem", True)
+    assert found.differences["served"] > 1e-4 and version.fault
+    shutil.copy(trained.package / "head.npz", training.package_folder(version))
+    (found,) = doctor.check_versions(with_keras=False)
+    assert (found.level, version.fault) == ("ok", None)
+
+
+def test_the_doctor_warns_of_a_version_without_originals(version):
+    folder = training.package_folder(version)
+    written = golden.read_entries(folder)
+    del written["originals"]
+    (folder / "golden" / golden.FILE).write_text(json.dumps(written))
+    (found,) = doctor.check_versions(with_keras=False)
+    assert found.level == "warning" and "originals" in found.message
+    assert found.differences["page and API"] < 1e-5

@@ -10,7 +10,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from jobs import keeper, memory, outcome, runs, sandbox
+from jobs import keeper, memory, outcome, relay, runs, sandbox
 from jobs.outcome import NotBelieved
 from learning import explaining
 from learning.package import load_package
@@ -199,25 +199,25 @@ def test_a_trainer_s_failure_is_told_in_bounded_words(folder, inside):
 
 
 def test_progress_is_handed_on_an_event_at_a_time_without_what_is_not_known(folder, inside):
-    relay = outcome.Relay(folder, inside)
+    relayed = relay.Relay(folder, inside)
     event = {"phase": "training", "epoch": 1, "metrics": {"loss": 0.5, "evil": 1}, "html": "<b>"}
     path = inside / "progress.jsonl"
     path.write_text(json.dumps(event) + "\n" + '{"phase": "<b>"}\nnothing\n{"phase": "trai')
-    relay.hand_on()
-    relay.hand_on()
+    relayed.hand_on()
+    relayed.hand_on()
     (told,), _ = runs.read_progress(folder)
     assert {**told, "time": 0} == {"time": 0, "phase": "training", "epoch": 1, "metrics": {"loss": 0.5}}
     with path.open("a") as file:
         file.write('ning", "done": 1e999}\n')
-    relay.hand_on()
+    relayed.hand_on()
     assert len(runs.read_progress(folder)[0]) == 2
 
 
 def test_endless_lines_of_progress_end_nobody(folder, inside):
     (inside / "progress.jsonl").write_bytes(b"x" * (3 * outcome.MIB))
-    relay = outcome.Relay(folder, inside)
+    relayed = relay.Relay(folder, inside)
     for _ in range(4):
-        relay.hand_on()
+        relayed.hand_on()
     assert runs.read_progress(folder) == ([], 0)
 
 

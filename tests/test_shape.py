@@ -45,7 +45,7 @@ MAY_IMPORT = {
         *("learning.curves", "learning.gains", "learning.lookalikes", "learning.telltales"),
         *("learning.calibration", "learning.evaluation", "learning.inputs", "learning.explaining"),
         *("learning.comparison", "learning.intervals"),
-        *("learning.golden", "learning.pixels", "learning.rejection"),
+        *("learning.golden", "learning.pixels", "learning.awkward", "learning.rejection"),
         *("learning.uploads.facts", "learning.uploads.throwaway"),
     },
     "web": {"web", "models", "datasets", "jobs", "serving", "learning", "utils", "config"},
