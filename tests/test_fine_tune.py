@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from jobs import runs
-from learning import golden
+from learning import explaining, golden
 from learning.inputs import NotEnough
 from learning.package import NetworkClassifier, load_package
 from learning.tuning import data, epochs, schedules, sides, starting
@@ -103,6 +103,7 @@ def test_its_network_answers_as_it_was_proven(whole):
     pixels, wanted = golden.read(whole / "package")
     answers = NetworkClassifier(whole / "package")
     assert (package.answers_with, package.proven) == ("network", ["litert", "keras"])
+    assert explaining.read_last_layer(package.folder).shape == (257, len(package.labels))
     assert np.abs(answers.probabilities(pixels[0]) - wanted[0]).max() < 1e-4
 
 

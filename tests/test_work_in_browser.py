@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 
 import pytest
 from playwright.sync_api import expect
@@ -16,6 +17,7 @@ from tests.house import chromium, listening
 from tests.photos import COLOURS, photo
 from tests.teaching import finish, start, teach
 from tests.test_accessibility import LOOKS, cookie_of, faults_of
+from tests.trained import as_bytes, make_photo
 
 pytestmark = pytest.mark.browser
 DATASET = "/datasets/flowers"
@@ -112,6 +114,23 @@ def test_a_run_moves_without_reloading_and_leads_to_its_version(page, address, d
     finish(run)
     page.wait_for_url("**/versions/1")
     assert page.locator("h1").inner_text().startswith("Version 1")
+
+
+@pytest.mark.parametrize(("theme", "width"), LOOKS)
+def test_why_an_answer_is_what_it_is_is_readable_by_everybody(
+    page, address, client, app, dataset, trained, theme, width
+):
+    trained.install(app, dataset)
+    image = io.BytesIO(as_bytes(make_photo((200, 50, 40), seed=7)))
+    answer = client.post(f"{DATASET}/predict", data={"image": (image, "photo.jpg")}).location
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=theme)
+    page.goto(f"{address}{answer}", wait_until="load")
+    page.get_by_role("link", name="Show what mattered").click()
+    page.get_by_label("What spoke for").select_option("blue")
+    page.get_by_role("button", name="Show that").click()
+    page.get_by_alt_text("what mattered for blue").wait_for()
+    assert (faults_of(page), page.faults) == ([], [])
 
 
 def test_a_tap_on_a_cell_opens_its_images_in_either_theme(page, address, dataset):
