@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from datasets import storage
 from jobs import agreement, challenges, events, live
 from models import Challenge, Feedback, Label, Prediction, ShadowAnswer, db
 from tests.asking import asker
+from tests.photos import COLOURS, photo
 from tests.teaching import ANSWER, finish, start, teach
 
 VERSIONS = "/datasets/flowers/versions"
@@ -30,13 +32,18 @@ def challenge(dataset, versions, alice):
     """The second version challenges the first: of four images it says the same of one."""
     challenges.start(dataset, versions[1], alice)
     for number, labels in enumerate((["blue"], ["red"], ["red"], []), 1):
-        asked = Prediction(public_id=f"pr_{number}", dataset=dataset, version=versions[0])
-        asked.filename, asked.sent_name, asked.answer = f"sent{number}.jpg", f"{number}.jpg", dict(ANSWER)
-        said = {"labels": labels, "reason": None if labels else "unknown", "is_same": labels == ["blue"]}
-        db.session.add(
-            ShadowAnswer(prediction=asked, version_id=versions[1].id, probability=0.8, milliseconds=1, **said)
-        )
+        answer_both(dataset, *versions, number, labels)
     db.session.commit()
+
+
+def answer_both(dataset, version, challenger, number, labels):
+    """The version says “blue” of an image, and its challenger `labels`."""
+    asked = Prediction(public_id=f"pr_{number}", dataset=dataset, version=version, answer=dict(ANSWER))
+    asked.filename, asked.sent_name = f"sent{number}.jpg", f"{number}.jpg"
+    storage.put(asked.filename, photo(COLOURS["red"], number))
+    said = {"labels": labels, "reason": None if labels else "unknown", "is_same": labels == ["blue"]}
+    more = {"probability": 0.8, "milliseconds": 1.0}
+    db.session.add(ShadowAnswer(prediction=asked, version_id=challenger.id, **said, **more))
 
 
 def judge(number, is_correct, labels=None):

@@ -8,13 +8,14 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from jobs import previews, runs, training
+from jobs import challenges, previews, runs, training
 from models import db
 from tests import test_work_in_browser as at_work
 from tests.house import chromium
 from tests.teaching import finish, start, teach
 from tests.test_accessibility import LOOKS, faults_of
 from tests.test_curves import STEP, TWO, epoch
+from tests.test_live_pages import answer_both
 from web.recipes.offered import RECIPES
 
 pytestmark = pytest.mark.browser
@@ -71,17 +72,20 @@ def test_a_run_with_curves_is_readable_by_everybody(page, address, run, theme, w
 
 @pytest.mark.parametrize(("theme", "width"), LOOKS)
 def test_the_pages_around_a_run_are_readable_by_everybody(
-    page, address, run, dataset, settings, theme, width
+    page, address, run, dataset, alice, settings, theme, width
 ):
     settings.values["OWN_CODE"] = True
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=theme)
-    for _ in range(2):
-        finish(start(dataset))
+    first, live = [finish(start(dataset)) for _ in range(2)]
+    challenges.start(dataset, first, alice)
+    answer_both(dataset, live, first, 1, ["red"])
+    db.session.commit()
     faults = {}
     compared = f"{DATASET}/versions/compare?version=1&version=2"
     forms = [f"{DATASET}/runs/?recipe={recipe}" for recipe in RECIPES]
-    for path in ("/queue", f"{DATASET}/runs/{failed(dataset)}", compared, *forms):
+    shadow = f"{DATASET}/versions/challenger"
+    for path in ("/queue", f"{DATASET}/runs/{failed(dataset)}", compared, shadow, *forms):
         page.goto(f"{address}{path}", wait_until="load")
         page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
         faults |= {path: found} if (found := faults_of(page)) else {}
