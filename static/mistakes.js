@@ -54,8 +54,11 @@ function watch(root) {
   function show(facts) {
     root.querySelectorAll("[data-done]").forEach((field) => (field.textContent = facts.done.toLocaleString("en")));
     document.querySelectorAll("[data-left]").forEach((field) => (field.textContent = facts.left.toLocaleString("en")));
-    root.querySelector("[data-put-right]").textContent = facts.put_right.toLocaleString("en");
-    root.querySelector("[data-again]").hidden = !facts.put_right;
+    const again = root.querySelector("[data-again]");
+    if (again) {
+      again.querySelector("[data-put-right]").textContent = facts.put_right.toLocaleString("en");
+      again.hidden = !facts.put_right;
+    }
     undoButton.hidden = !undone.length;
   }
 

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from jobs import runs, training
 from learning.package import read_spec
 from models import Import, Item, db
+from serving import feedback
 from tests.furnished import add_prediction
 from tests.house import chromium, listening
 from tests.photos import COLOURS, photo
@@ -61,7 +62,10 @@ def test_the_pages_of_work_are_readable_by_everybody(page, address, alice, datas
     teach(dataset)
     finish(start(dataset), proven=("litert", "keras"))
     finish(start(dataset))
-    address_of_answer = f"/predict/{add_prediction(dataset, alice).filename}"
+    prediction = add_prediction(dataset, alice)
+    db.session.flush()
+    feedback.give(prediction, alice, False, ["red"])
+    address_of_answer = f"/predict/{prediction.filename}"
     waiting = start(dataset).folder
     db.session.add(Import(dataset_id=dataset.id, kind="zip", source="flowers.zip"))
     db.session.commit()
@@ -70,7 +74,8 @@ def test_the_pages_of_work_are_readable_by_everybody(page, address, alice, datas
     faults = {}
     paths = ("/imports/", "/imports/1", "/runs/", f"/runs/{waiting}", "/versions/", "/versions/1")
     paths += ("/versions/1/calibration", "/versions/1/threshold")
-    for path in (*(f"{DATASET}{path}" for path in (*paths, "/versions/1/mistakes/wrong")), address_of_answer):
+    paths += ("/versions/1/mistakes/wrong", "/versions/1/mistakes/called")
+    for path in (*(f"{DATASET}{path}" for path in paths), address_of_answer):
         page.goto(f"{address}{path}", wait_until="load")
         faults |= {path: found} if (found := faults_of(page)) else {}
     assert (faults, page.faults) == ({}, [])

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flask import abort, request
+from flask import abort, request, url_for
 
-from models import Version
-from serving import evaluations
+from models import Dataset, Version
+from serving import called_wrong, evaluations
 from serving.mistakes import Cell
+from web.access import can
 from web.inputs import read_number
-from web.mistakes import Queue, Workspace
+from web.mistakes import QUEUES, Queue, Workspace, workspace_or_none
 
 DECIDED = {"found": "found", "missed": "missed", "wrongly": "wrongly said"}
 TITLES = {
@@ -20,6 +21,7 @@ TITLES = {
     "unsure": "Least sure",
     "cell": "Confusions",
     "alike": "Look-alikes",
+    "called": "Called wrong",
 }
 
 # What a queue holds, and what it means that it holds nothing
@@ -82,3 +84,26 @@ def title_of(version: Version, cell: Cell) -> str:
         return f"“{version.labels[cell.label]}”, {DECIDED[cell.decision]}"
     true, predicted = version.labels[cell.true], version.labels[cell.predicted]
     return f"“{true}”, recognised" if true == predicted else f"“{true}” taken for “{predicted}”"
+
+
+def list_queues(dataset: Dataset, version: Version, here: str, place: Workspace | None = None) -> list[dict]:
+    """Return every queue with how much of it is left: name, title, left, url, is_here; for a page to show.
+
+    The confusions have no number of their own. What people called wrong is for editors.
+    """
+    left = _left(place or workspace_or_none(dataset, version))
+    where = {"slug": dataset.slug, "number": version.number}
+    urls = {name: url_for("mistakes.show", **where, queue=name) for name in left}
+    if can(dataset, "editor"):
+        left["called"], urls["called"] = called_wrong.count(dataset).left, url_for("called.show", **where)
+    return [
+        {"title": TITLES[name], "left": number, "url": urls[name], "is_here": name == here}
+        for name, number in left.items()
+    ]
+
+
+def _left(place: Workspace | None) -> dict[str, int | None]:
+    if place is None:
+        return {}
+    opened = [place.open(name) for name in QUEUES if name != "cell"]
+    return {one.name: one.total - one.done for one in opened} | {"cell": None}

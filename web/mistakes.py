@@ -235,9 +235,13 @@ def evaluation_of(version: Version) -> Evaluation | None:
     return evaluations.read(path, version.labels, figures.thresholds_of(version))
 
 
-def workspace(dataset: Dataset, version: Version) -> Workspace:
-    """Return the place to work on a version's mistakes; abort with 404 where its judgements can't be read."""
+def workspace_or_none(dataset: Dataset, version: Version) -> Workspace | None:
+    """Return the place to work on a version's mistakes; None where its judgements can't be read."""
     evaluation = evaluation_of(version)
-    if evaluation is None:
-        abort(404, "What this version said of its images can't be read. Train again to see its mistakes.")
-    return Workspace(dataset, version, evaluation)
+    return Workspace(dataset, version, evaluation) if evaluation else None
+
+
+def workspace(dataset: Dataset, version: Version) -> Workspace:
+    """Return the same; abort with 404 where there is none."""
+    why = "What this version said of its images can't be read. Train again to see its mistakes."
+    return workspace_or_none(dataset, version) or abort(404, why)

@@ -54,7 +54,7 @@ def show(slug: str, number: int, queue: str) -> str:
         explanation=explanation,
         nothing=nothing,
         words=cells.as_query(chosen.cell),
-        queues=_queues(place, chosen),
+        queues=cells.list_queues(place.dataset, place.version, queue, place),
         confusions=[
             (cells.title_of(place.version, cell), count, _address(place, "cell", cell))
             for cell, count in _cells(place, queue)
@@ -77,16 +77,6 @@ def _facts(place: Workspace, queue: Queue) -> dict[str, Any]:
         "queue": queue,
         "address": address,
     }
-
-
-def _queues(place: Workspace, chosen: Queue) -> list[dict[str, Any]]:
-    """Each queue with how much of it is left; the confusions have no number of their own."""
-    opened = [chosen if name == chosen.name else place.open(name) for name in QUEUES if name != "cell"]
-    left = {one.name: one.total - one.done for one in opened} | {"cell": None}
-    return [
-        {"name": name, "title": cells.TITLES[name], "left": number, "url": _address(place, name)}
-        for name, number in left.items()
-    ]
 
 
 def _cells(place: Workspace, queue: str) -> list[tuple[Cell, int]]:
