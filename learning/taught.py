@@ -44,7 +44,7 @@ def learn(
     probabilities, task = calibrated.probabilities(logits.astype(np.float64)), work.settings["task"]
     targets = inputs.make_targets(work.labels, chosen, task)
     hashes = [item["sha256"] for item in chosen]
-    known = {"task": task, "seed": work.settings["seed"], "judged": judged}
+    known = {"task": task, "seed": work.settings.get("seed", 0), "judged": judged}
     return rejection.fit(embeddings, probabilities, targets, hashes, **known)
 
 

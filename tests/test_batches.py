@@ -15,7 +15,7 @@ from jobs import batches, leftovers, local, queue
 from models import Batch, Job, Member, Version, db, now
 from serving import results
 from serving.files import FileAnswer
-from tests.photos import photo
+from tests.trained import as_bytes, make_photo
 
 COLOURS = {"red": (200, 40, 40), "blue": (40, 70, 200)}
 ADDRESS = "/datasets/flowers/predict/batches/"
@@ -27,7 +27,7 @@ def make_zip(count=3, **more: bytes) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         for label, colour in COLOURS.items():
             for number in range(count):
-                archive.writestr(f"{label}/{number}.jpg", photo(colour, number))
+                archive.writestr(f"{label}/{number}.jpg", as_bytes(make_photo(colour, number)))
         for name, content in more.items():
             archive.writestr(name, content)
     return buffer.getvalue()

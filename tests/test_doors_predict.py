@@ -14,12 +14,12 @@ from sqlalchemy import select
 
 from models import Client, Prediction, db
 from tests.house import listening
-from tests.photos import photo
 from tests.test_doors import as_text, bearer
+from tests.trained import as_bytes, make_photo
 from web import auth, tokens
 
 pytestmark = pytest.mark.trainer
-RED, BLUE = photo((200, 40, 40), 1), photo((40, 70, 200), 2)
+RED, BLUE = as_bytes(make_photo((200, 50, 40), 1)), as_bytes(make_photo((40, 70, 200), 2))
 
 
 @pytest.fixture
