@@ -24,7 +24,8 @@ import server
 from benchmarks.served import make_jpeg
 from learning import explaining, networks
 from learning.embeddings import Embedder
-from learning.package import Network, Package, load_package
+from learning.litert import Network
+from learning.package import Package, load_package
 from models import Dataset, Member, User, Version, db
 from serving import explain, prediction
 from tests.trained import Trained, train

@@ -18,7 +18,8 @@ from sqlalchemy import or_, select
 
 from jobs import training
 from learning import golden, proof
-from learning.package import NetworkClassifier, NoAnswer, read_spec
+from learning.litert import NetworkClassifier
+from learning.package import NoAnswer, read_spec
 from models import Version, db, now
 from serving import classifier
 from utils import ImageRefused

@@ -45,7 +45,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from learning import explaining, golden
-from learning.package import NetworkClassifier
+from learning.litert import NetworkClassifier
 from learning.proof import TOLERANCE
 folder, out = sys.argv[1:]
 pixels, wanted = golden.read(folder)

@@ -14,7 +14,7 @@ import numpy as np
 from jobs import sandbox, training
 from jobs.enclosing import enclose
 from learning import awkward
-from learning.package import NetworkClassifier
+from learning.litert import NetworkClassifier
 from learning.uploads import throwaway
 from models import Version
 from serving import batches, prediction

@@ -14,7 +14,7 @@ import numpy as np
 
 from learning import inputs
 from learning.embeddings import Refusal, as_refusal
-from learning.package import Network
+from learning.litert import Network
 from utils import ImageRefused, center_crop, open_image
 
 BATCH = 64  # images between two looks at whether to stop

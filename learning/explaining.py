@@ -18,7 +18,8 @@ import numpy as np
 
 from learning import golden
 from learning.calibration import SINGLE, Calibration
-from learning.package import HEAD, NETWORK_FILE, Network, Package
+from learning.litert import Network
+from learning.package import HEAD, NETWORK_FILE, Package
 from utils import open_atomically
 
 LAST_LAYER_FILE = "explain.npy"  # float32 (features + 1, labels), the bias last

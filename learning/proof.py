@@ -14,7 +14,8 @@ import numpy as np
 from learning import calibration, golden
 from learning.calibration import Calibration
 from learning.golden import Crop, Golden
-from learning.package import Network, NetworkClassifier, read_spec, update_spec
+from learning.litert import Network, NetworkClassifier
+from learning.package import read_spec, update_spec
 from utils import center_crop
 
 TOLERANCE = 1e-4

@@ -10,7 +10,7 @@ import numpy as np
 
 from learning import answers, inputs, rejection
 from learning.calibration import Calibration
-from learning.package import Network
+from learning.litert import Network
 from learning.rejection import Rejection
 from learning.work import Work
 

@@ -14,7 +14,8 @@ from queue import SimpleQueue
 import numpy as np
 
 from learning.embeddings import count_cores
-from learning.package import NETWORK_FILE, Decision, NetworkClassifier, NoAnswer
+from learning.litert import NetworkClassifier
+from learning.package import NETWORK_FILE, Decision, NoAnswer
 from models import Version
 from serving import classifier
 from serving.files import FileAnswer

@@ -20,16 +20,8 @@ import numpy as np
 from flask import current_app
 
 from learning.embeddings import Embedder
-from learning.package import (
-    NETWORK,
-    NETWORK_FILE,
-    Decision,
-    Network,
-    OtherPixels,
-    Package,
-    Said,
-    load_package,
-)
+from learning.litert import Network
+from learning.package import NETWORK, NETWORK_FILE, Decision, OtherPixels, Package, Said, load_package
 from models import Version
 
 # A head is a few hundred kilobytes, an interpreter about 30 MB.

@@ -8,7 +8,8 @@ import pytest
 from learning import explaining
 from learning.calibration import MULTI, SINGLE, Calibration
 from learning.embeddings import Embedder
-from learning.package import NetworkClassifier, load_package
+from learning.litert import NetworkClassifier
+from learning.package import load_package
 from serving import explain, similar
 from serving.explain import Explanation, LabelUnknown
 from tests.trained import COLOURS, as_bytes, make_photo

@@ -15,7 +15,8 @@ from PIL import Image
 from jobs import runs
 from learning import explaining, golden
 from learning.inputs import NotEnough
-from learning.package import NetworkClassifier, load_package
+from learning.litert import NetworkClassifier
+from learning.package import load_package
 from learning.tuning import data, epochs, schedules, sides, starting
 from learning.tuning.keeping import State
 from tests.trained import make_images

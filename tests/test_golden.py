@@ -15,7 +15,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from learning import awkward, golden, package, proof
-from learning.package import NetworkClassifier, OtherPixels, load_package, read_spec, write_spec
+from learning.litert import NetworkClassifier
+from learning.package import OtherPixels, load_package, read_spec, write_spec
 from tests.trained import ROOT
 from utils import PIXEL_PATH_VERSION, center_crop
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from learning import maps, networks
-from learning.package import Network
+from learning.litert import Network
 from learning.uploads import wrapping
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from learning import backbones, calibration, cards, evaluation, exports, inputs, package, proof
+from learning import backbones, calibration, cards, evaluation, exports, inputs, litert, package, proof
 from learning.calibration import Calibration
 from learning.embeddings import Embedder
 from learning.heads import Head
@@ -87,7 +87,7 @@ def test_every_route_gives_the_same_probabilities(made, prepared, tmp_path, name
     loaded = package.load_package(made)
     pixels = center_crop(open_image(content), loaded.input_size)
     wanted = loaded.probabilities(Embedder(prepared.path).embed(pixels))
-    network = package.NetworkClassifier(made).probabilities(pixels)
+    network = litert.NetworkClassifier(made).probabilities(pixels)
     model = keras.models.load_model(made / "model.keras")
     logits = np.asarray(model([pixels[np.newaxis].astype(np.float32)]))
     powers = np.exp(logits[0].astype(np.float64) / loaded.calibration.temperature)
@@ -112,7 +112,7 @@ def _answer_of_the_card(made, folder, name, content):
 @pytest.mark.trainer
 def test_a_package_answers_without_tensorflow_and_without_pigeonhole_s_backbone(made):
     code = (
-        "import sys, numpy as np; from learning.package import NetworkClassifier;"
+        "import sys, numpy as np; from learning.litert import NetworkClassifier;"
         f"p = NetworkClassifier({str(made)!r}).probabilities(np.zeros((224, 224, 3), np.uint8));"
         "assert abs(p.sum() - 1) < 1e-9; assert 'tensorflow' not in sys.modules"
     )
@@ -143,7 +143,7 @@ def test_a_damaged_file_is_removed_and_the_other_stays(copy):
     (copy / "model.keras").write_bytes((copy / "model.keras").read_bytes()[:10_000])
     assert proof.prove(copy) == ["litert"]
     assert not (copy / "model.keras").exists()
-    assert package.NetworkClassifier(copy)
+    assert litert.NetworkClassifier(copy)
 
 
 @pytest.mark.trainer
@@ -224,7 +224,7 @@ def test_a_whole_network_is_packaged_proven_and_answers_as_keras_did(work, tmp_p
     assert loaded.answers_with == "network" and loaded.backbone is None
     digest = hashlib.sha256((work.package / "model.tflite").read_bytes()).hexdigest()
     assert loaded.network_sha256 == digest
-    classifier = package.NetworkClassifier(work.package)
+    classifier = litert.NetworkClassifier(work.package)
     found = np.stack([classifier.probabilities(square) for square in squares])
     assert np.abs(found - wanted).max() < 1e-5
     alone = tmp_path / "alone"

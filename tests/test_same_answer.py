@@ -18,9 +18,10 @@ import pytest
 from jobs import local
 from jobs.batches import folder_of, start_batch
 from learning import awkward
-from learning.package import NetworkClassifier
+from learning.litert import NetworkClassifier
 from models import db
 from serving import batches, results, telling
+from tests.asking import make_bearer
 from tests.trained import ROOT
 from utils import center_crop, open_image
 from web import tokens
@@ -160,3 +161,32 @@ def test_the_door_for_fastimageclassification_says_what_the_package_says(
     for path, content in kinds.items():
         scores = client.post("/scorefile/", data={"file": (io.BytesIO(content), path.name)}).json
         assert scores == pytest.approx(by_package[path], abs=0.0005 + TOLERANCE), path.name  # three decimals
+
+
+def test_the_door_for_kerasui_names_what_the_package_finds_likeliest(
+    app, client, alice, dataset, trained, kinds
+):
+    trained.install(app, dataset)
+    network = NetworkClassifier(trained.package)
+    headers = make_bearer(alice, "predict")
+    for path, content in kinds.items():
+        form = {"image": (io.BytesIO(content), path.name), "dataset": str(dataset.id)}
+        said = client.post("/api/test/", data=form, headers=headers).json["result"]
+        wanted = network.answer(center_crop(open_image(content), network.package.input_size))
+        assert said == (wanted.labels[0] if wanted.labels else None), path.name
+
+
+def test_every_route_rejects_what_the_package_rejects(app, client, alice, dataset, trained, kinds, tmp_path):
+    strict = trained._copied(tmp_path / "package", thresholds=[0.999999] * 3)
+    version = strict.install(app, dataset)
+    said = ask("server.py", "predict", "--package", strict.package, "--json", *kinds)["predictions"]
+    headers = make_bearer(alice, "predict")
+    images = [batches.ImageFile(path.name, path.read_bytes) for path in kinds]
+    batched = batches.answer_all(batches.by_version(version), images)
+    for (path, content), by_command, by_batch in zip(kinds.items(), said, batched, strict=True):
+        form = {"image": (io.BytesIO(content), path.name)}
+        answer = client.post("/api/v1/datasets/flowers/predict", data=form, headers=headers).json
+        wanted = (answer["rejected"], answer["reason"], answer["label"], answer["labels"])
+        assert wanted[0] and wanted[1] in ("uncertain", "unknown") and wanted[2:] == (None, [])
+        assert tuple(by_command[name] for name in ("rejected", "reason", "label", "labels")) == wanted
+        assert (by_batch.rejected, by_batch.reason, list(by_batch.labels)) == (*wanted[:2], wanted[3])

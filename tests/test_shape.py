@@ -35,13 +35,25 @@ MAY_IMPORT = {
     "datasets": {"models", "utils", "config"},
     "serving": {
         *("models", "utils", "config", "datasets.storage"),
-        *("learning.package", "learning.embeddings", "learning.suspects", "learning.comparison"),
+        *(
+            "learning.package",
+            "learning.litert",
+            "learning.embeddings",
+            "learning.suspects",
+            "learning.comparison",
+        ),
         "learning.explaining",
     },
     "jobs.runs": {"utils"},
     "jobs": {
         *("models", "datasets", "serving", "utils", "config"),
-        *("learning.backbones", "learning.embeddings", "learning.package", "learning.proof"),
+        *(
+            "learning.backbones",
+            "learning.embeddings",
+            "learning.package",
+            "learning.litert",
+            "learning.proof",
+        ),
         *("learning.curves", "learning.gains", "learning.lookalikes", "learning.telltales"),
         *("learning.calibration", "learning.evaluation", "learning.inputs", "learning.explaining"),
         *("learning.comparison", "learning.intervals"),

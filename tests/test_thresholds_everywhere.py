@@ -12,7 +12,7 @@ import pytest
 from jobs import local, training
 from jobs.batches import folder_of, start_batch
 from learning import thresholds
-from learning.package import NetworkClassifier
+from learning.litert import NetworkClassifier
 from models import db
 from serving import batches, results, telling
 from serving.tables import TableRefused

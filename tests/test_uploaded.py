@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from learning.package import NetworkClassifier
+from learning.litert import NetworkClassifier
 from learning.uploads import wrapping
 from learning.uploads.facts import SCALINGS
 from tests import model_corpus
