@@ -46,6 +46,26 @@ probabilities = 1 / (1 + np.exp(-(logits * package["scales"] + package["offsets"
 for label, probability, threshold in zip(package["labels"], probabilities, package["thresholds"]):
     print(f"{probability:.6f} {label}" + (" *" if probability >= threshold else ""))
 """
+# As learning/rejection.py scores an image; the doubt is of one label an image, or of several.
+UNKNOWN = """\
+seen = next(output for output in network.get_output_details() if len(output["shape"]) == 4)
+embedding, taught = network.get_tensor(seen["index"])[0].mean((0, 1)), np.load("rejection.npz")
+own = taught["bears"][:, probabilities.argmax()] > 0
+own = own if own.any() else ~own
+direction = embedding[: taught["references"].shape[1]]
+near = (taught["references"][own] @ direction * taught["scales"][own]).max() / np.linalg.norm(direction)
+centred = embedding - taught["mean"]
+left_over = (centred**2).sum() - ((taught["axes"] @ centred) ** 2).sum()
+sure = np.clip(probabilities, 1e-6, 1 - 1e-6)
+{doubt}
+signs = (np.array([doubt, 1 - max(near, 0), left_over]) - taught["centres"]) / taught["spreads"]
+if package["rejection"]["is_on"] and np.logaddexp(0, 1.8 * (signs - [0, 0, 2])).sum() > taught["limits"][0]:
+    print("but this is like nothing that was taught")
+"""
+DOUBTS = {
+    SINGLE: "second, first = np.sort(np.log(sure))[-2:]\ndoubt = second - first",
+    MULTI: "doubt = -(sure * np.log(sure) + (1 - sure) * np.log(1 - sure)).mean()",
+}
 AFTERWARDS = {
     SINGLE: "`temperature` in package.json divides before the softmax; the likeliest label is said where it "
     "reaches its number in `thresholds`, if there are any",
@@ -78,8 +98,8 @@ Precision: how often it is right when it says the label. Recall: how many of the
 
 ## Using it
 
-The files proven to give the golden answers (`golden/`): {proven}. This needs `model.tflite` and
-`package.json`:
+The files proven to give the golden answers (`golden/`): {proven}. This needs `model.tflite`,
+`package.json` and, where it is there, `rejection.npz`:
 
 ```python
 {use_alone}```
@@ -116,18 +136,20 @@ def write(spec: dict[str, Any]) -> str:
         fewest=f"{_plain(fewest['label'])} has the fewest images to be measured by: {fewest['count']}.",
         origin=_describe_origin(spec),
         proven=", ".join(spec["proven"]) or "none yet",
-        use_alone=USE_ALONE + (SOFTMAX if is_single else SIGMOIDS),
+        use_alone=_write_code(spec),
         afterwards=AFTERWARDS[spec["task"]],
     )
+
+
+def _write_code(spec: dict[str, Any]) -> str:
+    code = USE_ALONE + (SOFTMAX if spec["task"] == SINGLE else SIGMOIDS)
+    return code + UNKNOWN.format(doubt=DOUBTS[spec["task"]]) if spec.get("rejection") else code
 
 
 def _describe_strangers(spec: dict[str, Any]) -> str:
     """Say what becomes of a photo of something else."""
     if spec.get("rejection"):
-        return (
-            ". `rejection.npz` tells a photo that is like nothing it was taught, in Pigeonhole: "
-            "`python server.py predict --package`. The code below does not, and gives it a label all the same"
-        )
+        return ". `rejection.npz` tells a photo that is like nothing it was taught, as the code below does"
     return ": a photo of something else gets one of them all the same" if spec["task"] == SINGLE else ""
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -133,3 +136,15 @@ def test_strangers_see_none_of_them(client, dataset, trained):
     sent = client.post("/datasets/flowers/predict", data={"image": (io.BytesIO(STRANGE), "a.jpg")})
     page = client.get(sent.location).text
     assert "not like anything I was taught" in page and "comes nearest</h2>" not in page
+
+
+@pytest.mark.parametrize(("content", "is_said"), [(STRANGE, True), (KNOWN, False)])
+def test_the_model_card_s_own_code_says_so_too(trained, tmp_path, content, is_said):
+    for name in ("model.tflite", "package.json", REJECTION_FILE):
+        shutil.copy(trained.package / name, tmp_path)
+    card = (trained.package / "README.md").read_text()
+    (tmp_path / "use.py").write_text(card.split("```python\n")[1].split("```")[0])
+    (tmp_path / "sent.jpg").write_bytes(content)
+    command = [sys.executable, "use.py", "sent.jpg"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert ("like nothing that was taught" in told) is is_said
