@@ -13,7 +13,7 @@ MIB = 1024**2
 HOLD = (
     "import mmap, os, sys; held = bytearray(b'x') * 2**26;"
     "parent = os.fork(); shared = mmap.mmap(-1, 2**25); shared.write(b'x' * 2**25);"
-    "print('held', flush=True); sys.stdin.read()"
+    "os.write(1, b'held\\n'); sys.stdin.read()"
 )
 
 
