@@ -156,6 +156,12 @@ def dataset(alice):
     return dataset
 
 
+@pytest.fixture
+def owner(client, sign_in, alice, dataset):
+    """A browser in which alice is signed in, who owns the dataset."""
+    return sign_in(client, alice)
+
+
 @pytest.fixture(scope="session")
 def prepared_backbones():
     """A folder with the default backbone converted, kept between test runs since that takes a while."""

@@ -14,12 +14,6 @@ PAGE = "/datasets/flowers/versions/1/calibration"
 
 
 @pytest.fixture
-def owner(client, sign_in, alice, dataset):
-    """A browser in which alice is signed in."""
-    return sign_in(client, alice)
-
-
-@pytest.fixture
 def version(dataset):
     """A version that says 90 % of every image, and is wrong about one."""
     teach(dataset)

@@ -17,12 +17,6 @@ JSON = {"Accept": "application/json"}
 
 
 @pytest.fixture
-def owner(client, sign_in, alice, dataset):
-    """A browser in which alice is signed in."""
-    return sign_in(client, alice)
-
-
-@pytest.fixture
 def wrong(dataset, alice):
     """What version 1 called “blue” and alice says is red."""
     teach(dataset)

@@ -16,12 +16,6 @@ COMPARE = "/datasets/flowers/versions/compare"
 
 
 @pytest.fixture
-def owner(client, sign_in, alice, dataset):
-    """A browser in which alice is signed in."""
-    return sign_in(client, alice)
-
-
-@pytest.fixture
 def versions(dataset):
     """Two versions of a dataset of twenty blue and twenty red photos; both take one red one for blue."""
     teach(dataset, 20)

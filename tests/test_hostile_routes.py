@@ -15,12 +15,6 @@ JSON = {"Accept": "application/json"}
 IMPORTS = "/datasets/flowers/imports"
 
 
-@pytest.fixture
-def owner(client, sign_in, alice, dataset):
-    """A browser in which alice is signed in."""
-    return sign_in(client, alice)
-
-
 def send_image(browser, name: str, content: bytes, headers=JSON):
     data = {"image": (io.BytesIO(content), name), "label": "cat"}
     return browser.post(f"{IMPORTS}/images", data=data, headers=headers)

@@ -31,12 +31,6 @@ def zipped(**files: bytes) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture
-def owner(client, sign_in, alice, dataset):
-    """A browser in which alice is signed in."""
-    return sign_in(client, alice)
-
-
 def add(browser, *files, headers=JSON, **fields):
     """Post images given as (name, bytes)."""
     images = [(io.BytesIO(content), name) for name, content in files]

@@ -15,12 +15,6 @@ VERSIONS = "/datasets/flowers/versions"
 
 
 @pytest.fixture
-def owner(client, sign_in, alice, dataset):
-    """A browser in which alice is signed in."""
-    return sign_in(client, alice)
-
-
-@pytest.fixture
 def versions(dataset):
     """Two versions of twenty blue and twenty red photos; the first is live, and the second worse."""
     teach(dataset, 20)

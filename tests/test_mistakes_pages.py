@@ -17,12 +17,6 @@ JSON = {"Accept": "application/json"}
 
 
 @pytest.fixture
-def owner(client, sign_in, alice, dataset):
-    """A browser in which alice is signed in."""
-    return sign_in(client, alice)
-
-
-@pytest.fixture
 def mistaken(dataset):
     """The one item that a version took for another: a red photo, called blue."""
     teach(dataset)

@@ -16,12 +16,6 @@ QUEUE = "/queue"
 
 
 @pytest.fixture
-def owner(client, sign_in, alice, dataset):
-    """A browser in which alice is signed in."""
-    return sign_in(client, alice)
-
-
-@pytest.fixture
 def add(dataset, alice):
     """`add(state, seconds, recipe)`: a run of alice's that has been at work for so long."""
 

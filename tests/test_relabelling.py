@@ -25,12 +25,6 @@ def items(dataset):
     return [one.item for one in taken]
 
 
-@pytest.fixture
-def owner(client, sign_in, alice, dataset):
-    """A browser in which alice is signed in."""
-    return sign_in(client, alice)
-
-
 def send(browser, text: str, **fields):
     return browser.post(ADDRESS, data={"list": (io.BytesIO(text.encode()), "tags.csv"), **fields})
 

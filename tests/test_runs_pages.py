@@ -13,12 +13,6 @@ from web import phases, readiness, work
 RUNS = "/datasets/flowers/runs/"
 
 
-@pytest.fixture
-def owner(client, sign_in, alice, dataset):
-    """A browser in which alice is signed in."""
-    return sign_in(client, alice)
-
-
 def address(run: Run, what: str = "") -> str:
     return f"{RUNS}{run.folder}{what}"
 

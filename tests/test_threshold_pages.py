@@ -18,12 +18,6 @@ PAGE = "/datasets/flowers/versions/1/threshold"
 
 
 @pytest.fixture
-def owner(client, sign_in, alice, dataset):
-    """A browser in which alice is signed in."""
-    return sign_in(client, alice)
-
-
-@pytest.fixture
 def version(dataset):
     """A version that says 90 % of every image, and takes one red one for blue."""
     teach(dataset)

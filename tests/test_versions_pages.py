@@ -21,12 +21,6 @@ VERSIONS = "/datasets/flowers/versions/"
 
 
 @pytest.fixture
-def owner(client, sign_in, alice, dataset):
-    """A browser in which alice is signed in."""
-    return sign_in(client, alice)
-
-
-@pytest.fixture
 def version(dataset):
     """The first version of a dataset of six blue and six red photos; it takes one red one for blue."""
     teach(dataset)
