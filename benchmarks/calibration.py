@@ -13,15 +13,12 @@ given.
 
 from __future__ import annotations
 
-import argparse
 import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.unknown import Items, embed
+from benchmarks.sets import Items, read_arguments
 from learning import heads, reliability
 from learning.calibration import SINGLE
 from learning.reliability import Reliability
@@ -31,17 +28,12 @@ SHARE = 0.15  # of each label, for test
 
 def main() -> int:
     """Embed, measure, and print a table and one JSON line; return 0."""
-    parser = argparse.ArgumentParser(prog="benchmarks.calibration")
-    parser.add_argument("zips", nargs="+", type=Path)
-    parser.add_argument("--splits", type=int, default=12)
-    parser.add_argument("--folder", type=Path)
-    chosen = parser.parse_args()
+    sets, splits = read_arguments("calibration", "--splits", 12)
     found = {}
-    with tempfile.TemporaryDirectory() as place:
-        for path in chosen.zips:
-            found[path.stem] = measure(embed(path, chosen.folder or Path(place)), chosen.splits)
-            show(path.stem, found[path.stem])
-    print(json.dumps({"splits": chosen.splits, "sets": found}))
+    for name, items in sets.items():
+        found[name] = measure(items, splits)
+        show(name, found[name])
+    print(json.dumps({"splits": splits, "sets": found}))
     return 0
 
 

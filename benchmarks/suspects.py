@@ -17,15 +17,12 @@ Embeddings and backbone are kept in FOLDER, if one is given.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-import tempfile
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.unknown import Items, embed
+from benchmarks.sets import Items, read_arguments
 from learning import heads, suspects
 
 FLIPPED, LOOKED_AT = 0.05, 0.1
@@ -33,17 +30,11 @@ FLIPPED, LOOKED_AT = 0.05, 0.1
 
 def main() -> int:
     """Flip, learn, rank, and print the table; return 0."""
-    parser = argparse.ArgumentParser(prog="benchmarks.suspects")
-    parser.add_argument("zips", nargs="+", type=Path)
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--folder", type=Path)
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        sets = {path.stem: embed(path, chosen.folder or Path(place)) for path in chosen.zips}
+    sets, seeds = read_arguments("suspects", "--seeds", 10)
     told = {}
     print(f"{'set':10} {'ranking':12} {'seed 0':>7} {'mean':>7} {'lowest':>7}")
     for name, items in sets.items():
-        rounds = [measure(items, seed) for seed in range(chosen.seeds)]
+        rounds = [measure(items, seed) for seed in range(seeds)]
         told[name] = {ranking: [one[ranking] for one in rounds] for ranking in rounds[0]}
         for ranking, shares in told[name].items():
             print(f"{name:10} {ranking:12} {shares[0]:7.3f} {np.mean(shares):7.3f} {min(shares):7.3f}")

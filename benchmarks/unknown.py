@@ -13,44 +13,26 @@ backbone are kept in FOLDER, if one is given.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.sets import Items, read_arguments
 from benchmarks.unknown_scores import OURS, Case, find_scores
-from datasets import manifest
-from learning import backbones, embeddings, heads, inputs, rejection, strangeness
+from learning import heads, rejection, strangeness
 
 ROUNDS = 200
 
 
-@dataclass(frozen=True)
-class Items:
-    """Images of one set: embeddings, places of their labels, SHA-256 and which of them are for test."""
-
-    embeddings: np.ndarray
-    truth: np.ndarray
-    hashes: np.ndarray
-    is_test: np.ndarray
-
-
 def main() -> int:
     """Embed, measure, and print tables and one JSON line; return 0."""
-    parser = argparse.ArgumentParser(prog="benchmarks.unknown")
-    parser.add_argument("zips", nargs="+", type=Path)
-    parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--folder", type=Path)
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        sets = {path.stem: embed(path, chosen.folder or Path(place)) for path in chosen.zips}
-    seeds = range(chosen.seeds)
+    sets, count = read_arguments("unknown", "--seeds", 4)
+    seeds = range(count)
     near = {name: average(left_out(items, seed) for seed in seeds) for name, items in sets.items()}
     show("near, AUROC", near)
     far, ours = {}, {}
@@ -61,24 +43,8 @@ def main() -> int:
     for place, what in enumerate(("far, AUROC", "far, rejected")):
         show(what, {name: {row: pair[place] for row, pair in rows.items()} for name, rows in far.items()})
     show("learning/rejection.py", ours)
-    print(json.dumps({"seeds": chosen.seeds, "near": near, "far": far, "ours": ours}))
+    print(json.dumps({"seeds": count, "near": near, "far": far, "ours": ours}))
     return 0
-
-
-def embed(path: Path, folder: Path) -> Items:
-    """Embed a zip of class folders with the default backbone, splits as an import would choose them."""
-    labels, lines = manifest.read_path(path, manifest.Shares())
-    lines = list(lines)
-    prepared = backbones.prepare(backbones.DEFAULT, folder / "backbones")
-    store = embeddings.EmbeddingStore(folder / "embeddings", prepared.identifier)
-    embeddings.embed_missing(prepared, store, inputs.list_images(lines))
-    known = store.get(line["sha256"] for line in lines)
-    return Items(
-        np.stack([known[line["sha256"]] for line in lines]),
-        np.array([labels.index(line["labels"][0]) for line in lines]),
-        np.array([line["sha256"] for line in lines]),
-        np.array([line["split"] == "test" for line in lines]),
-    )
 
 
 def left_out(items: Items, seed: int) -> Case:
