@@ -34,12 +34,14 @@ class Limits:
     Attributes:
         present: one a label; of a single-label version 0 where the likeliest label is always said.
         is_chosen: whether somebody chose them.
+        watch: what package.json says of how the unknown is told; None where nothing tells it.
     """
 
     task: str
     labels: list[str]
     present: list[float]
     is_chosen: bool
+    watch: dict[str, Any] | None
 
     @property
     def is_single(self) -> bool:
@@ -84,20 +86,13 @@ def read(version: Version) -> Limits:
 
 
 def find(version: Version) -> Limits | None:
-    """Return the version's thresholds, or None where its package cannot be read."""
+    """Return the version's thresholds and watch, or None where its package cannot be read."""
     try:
         spec = read_spec(training.package_folder(version))
         present = calibration.from_spec(spec).thresholds or (0.0,) * len(spec["labels"])
-        return Limits(spec["task"], spec["labels"], list(present), thresholds.is_chosen(spec))
+        is_chosen, watch = thresholds.is_chosen(spec), spec.get("rejection")
+        return Limits(spec["task"], spec["labels"], list(present), is_chosen, watch)
     except (PackageDamaged, ValueError, KeyError, TypeError):
-        return None
-
-
-def find_watch(version: Version) -> dict[str, Any] | None:
-    """Return what package.json says of how the unknown is told; None where nothing tells it."""
-    try:
-        return read_spec(training.package_folder(version)).get("rejection")
-    except PackageDamaged:
         return None
 
 

@@ -300,7 +300,8 @@ def _as_whole(version: Version, dataset: Dataset) -> dict:
 
 
 def _as_json(version: Version, dataset: Dataset) -> dict:
-    limits, watch = decisions.find(version), decisions.find_watch(version)
+    limits = decisions.find(version)
+    watch = limits and limits.watch
     return {
         "number": version.number,
         "dataset": dataset.slug,

@@ -43,7 +43,7 @@ def show(slug: str, number: int) -> str:
         suggestions=SUGGESTIONS,
         share=share_words,
         write=decisions.show,
-        watch=decisions.find_watch(version),
+        watch=limits.watch,
         **(_weigh(ground, tried, limits.is_single) if ground else {}),
     )
 
