@@ -163,10 +163,11 @@ ACCEPTED_IMAGES: dict[str, tuple[Callable[[], bytes], str, tuple[int, int]]] = {
 
 
 def make_zip(files: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip that is the same bytes whenever it is made: its members have the oldest date there is."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as file:
+    with zipfile.ZipFile(buffer, "w") as file:
         for name, content in files.items():
-            file.writestr(name, content)
+            file.writestr(zipfile.ZipInfo(name), content, compression)
     return buffer.getvalue()
 
 

@@ -26,11 +26,6 @@ def filename(app, dataset):
     return name
 
 
-@pytest.fixture
-def owner(client, sign_in, alice):
-    return sign_in(client, alice)
-
-
 def test_the_image_is_served_upright_and_without_metadata(owner, filename):
     answer = owner.get(f"/images/{filename}")
     image = Image.open(io.BytesIO(answer.data))

@@ -10,9 +10,7 @@ from sqlalchemy import select
 
 from datasets import intake
 from models import Import, ImportFile, Item, db
-from tests.test_imports_pages import JSON, add, add_zip, labels_of, owner, picture, zipped
-
-__all__ = ["owner"]  # a fixture
+from tests.test_imports_pages import JSON, add, add_zip, labels_of, picture, zipped
 
 TAGS = b"name,cat,dog\n1.png,1,1\n2.png,0,0\n3.png,0,1\n"
 HOSTILE = {

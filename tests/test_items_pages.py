@@ -15,12 +15,6 @@ def items(dataset):
     return add_items(dataset, 3, "rose") + add_items(dataset, 2, "daisy")
 
 
-@pytest.fixture
-def owner(client, sign_in, alice):
-    """alice's browser."""
-    return sign_in(client, alice)
-
-
 def change(browser, items, action, **data):
     data = {"item": [item.id for item in items], "action": action, **data}
     return browser.post("/datasets/flowers/items/change", data=data)

@@ -7,9 +7,7 @@ from sqlalchemy import select
 
 from models import Change, Item, db
 from tests.test_datasets_pages import add_items
-from tests.test_items_pages import change, labels_of, owner
-
-__all__ = ["owner"]  # a fixture
+from tests.test_items_pages import change, labels_of
 
 
 @pytest.fixture

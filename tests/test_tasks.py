@@ -10,9 +10,6 @@ from datasets.changes import ChangeRefused
 from models import Change, Item, db
 from tests import corpus
 from tests.test_datasets_pages import make_member
-from tests.test_items_pages import owner
-
-__all__ = ["owner"]  # a fixture
 
 
 @pytest.fixture

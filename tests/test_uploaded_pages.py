@@ -36,12 +36,6 @@ def taught(dataset):
     return dataset
 
 
-@pytest.fixture
-def owner(client, alice, sign_in):
-    """alice's browser."""
-    return sign_in(client, alice)
-
-
 def upload(browser, content, name="colours.keras"):
     """Send a model as a script does."""
     form = {"file": (io.BytesIO(content), name)}

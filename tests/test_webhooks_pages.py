@@ -26,12 +26,6 @@ def webhook(app, dataset):
     return made
 
 
-@pytest.fixture
-def owner(client, sign_in, alice):
-    """Alice's browser."""
-    return sign_in(client, alice)
-
-
 def add(webhook, event="run.finished"):
     delivery = events.add_delivery(webhook, event, '{"type":"run.finished"}')
     db.session.commit()
