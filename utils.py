@@ -95,6 +95,8 @@ def open_image(source: bytes | str | Path | IO[bytes]) -> Image.Image:
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     with _refusing_broken_images():
         image = Image.open(file, formats=ALLOWED_FORMATS)
+    if image.format == "MPO":  # as phones make it: a JPEG with more pictures behind it, which nobody looks at
+        image.format = "JPEG"
     width, height = image.size
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise ImageRefused("image_too_large", _too_many_pixels())

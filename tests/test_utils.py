@@ -100,6 +100,20 @@ def test_a_large_jpeg_is_decoded_small_and_looks_the_same():
     assert np.abs(small.astype(int) - whole).max() <= 4
 
 
+def test_a_photo_with_more_pictures_behind_it_is_the_jpeg_that_it_begins_with():
+    """As phones and cameras make them: Multi-Picture Format, named .jpg."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    alone = encode(halves(1600, 1200), "JPEG", exif=exif)
+    several = encode(halves(1600, 1200), "MPO", save_all=True, append_images=[halves(64, 48)], exif=exif)
+    opened = utils.open_image(several)
+    assert utils.EXTENSION_OF_FORMAT[opened.format] == "jpg"
+    assert utils.upright_size(opened) == (1200, 1600)
+    assert (utils.center_crop(opened, 100) == utils.center_crop(utils.open_image(alone), 100)).all()
+    view = utils.make_view(utils.open_image(several), 200)
+    assert Image.open(io.BytesIO(view)).size == (150, 200)
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\x89PNG\r\n\x1a\n"])
 def test_what_is_not_an_image_is_refused(content):
     with pytest.raises(utils.ImageRefused) as refusal:
