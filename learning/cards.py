@@ -162,7 +162,8 @@ def _describe_certainty(spec: dict[str, Any], measured: dict[str, Any]) -> list[
     if "trained_thresholds" in spec and spec["thresholds"]:
         pairs = zip(spec["labels"], spec["thresholds"], strict=True)
         limits = ", ".join(f"{_plain(label)} {limit:.3g}" for label, limit in pairs)
-        else_ = "; below, it says that it is not sure" if spec["task"] == SINGLE else ""
+        single = "; below, it says that it is not sure"
+        else_ = single if spec["task"] == SINGLE else "; the figures above are by those of the training"
         told.append(f"It says a label from a probability on that somebody chose: {limits}{else_}.")
     return told
 

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-
-from learning.calibration import decide
 
 LEVEL = 0.05  # a difference that chance brings less often than this is called real
 
@@ -43,21 +38,6 @@ class Comparison:
         """Whether it is more than chance, in words: “no more than chance may bring (p = 0.250)”."""
         p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
         return f"{'more' if self.is_real else 'no more'} than chance may bring ({p})"
-
-
-def is_right(task: str, item: Mapping[str, Any], labels: list[str], thresholds: list[float] | None) -> bool:
-    """Whether an item of an evaluation.json was judged right.
-
-    Args:
-        task: of a single-label item the likeliest label must be its own; of a multi-label one every
-            label's decision must be right (exact match), so that one item counts once.
-        item: with `labels` (names) and `probabilities` (one a label, 0 to 1).
-        labels: the version's labels, in the order of the probabilities.
-        thresholds: of a multi-label version, one a label; 0.5 where there are none.
-    """
-    probabilities = np.asarray(item["probabilities"], dtype=np.float64)
-    decided = decide(task, probabilities, thresholds or ())
-    return {label for label, is_said in zip(labels, decided, strict=True) if is_said} == set(item["labels"])
 
 
 def compare(first: Mapping[str, bool], second: Mapping[str, bool]) -> Comparison:

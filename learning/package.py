@@ -206,9 +206,24 @@ def read_spec(folder: str | Path) -> dict[str, Any]:
         raise PackageDamaged(f"{path} is missing or damaged.") from error
     if not isinstance(spec, dict) or spec.get("format") != FORMAT:
         raise PackageDamaged(f"{path} is not a Pigeonhole package.")
+    if not isinstance(spec.get("format_version"), int):
+        raise PackageDamaged(f"{path} is damaged: it names no version of its format.")
     if spec["format_version"] > FORMAT_VERSION:
         raise PackageDamaged(f"{path} was made by a newer Pigeonhole. Update this one.")
     return spec
+
+
+def read_calibration(folder: str | Path) -> Calibration:
+    """Return the calibration that package.json tells of, with the thresholds in force.
+
+    Raises:
+        PackageDamaged: package.json is missing or damaged.
+    """
+    spec = read_spec(folder)
+    try:
+        return calibration.from_spec(spec)
+    except (KeyError, TypeError, ValueError) as error:
+        raise PackageDamaged(f"{Path(folder, 'package.json')} is damaged.") from error
 
 
 def require_our_pixels(spec: dict[str, Any]) -> None:

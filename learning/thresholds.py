@@ -105,16 +105,20 @@ class Table:
         return [self.total([step] * len(self.counts)) for step in range(STEPS + 1)]
 
 
-def count(task: str, probabilities: np.ndarray, truth: np.ndarray) -> Table:
+def count(task: str, probabilities: np.ndarray, truth: np.ndarray, present: Sequence[float] = ()) -> Table:
     """Count what every threshold does to items that were not learnt from.
 
     Args:
         probabilities: float (items, labels), calibrated.
         truth: bool (items, labels).
+        present: one a label, which may lie between two steps: the step above it counts as exactly this.
     """
     labels = truth.shape[1]
     exact = np.round(np.asarray(probabilities, dtype=np.float64), 7)  # 0.9 again, where float32 made it less
     steps = np.searchsorted(GRID, exact, side="right") - 1
+    if len(present):
+        lifted = np.maximum(steps, [to_step(limit) for limit in present])
+        steps = np.where(exact >= np.round(present, 7), lifted, steps)
     rows = np.arange(len(truth))[:, np.newaxis]
     places = np.broadcast_to(np.arange(labels), truth.shape)
     if task == SINGLE:

@@ -1,23 +1,27 @@
 """What a version said of items it had not learnt from: who was confused with whom, and where it erred most.
 
-The trainer writes evaluation.json beside its result; it is read once and kept small in memory.
+The trainer writes evaluation.json beside its result; it is read once and kept small in memory. Which labels a
+multi-label version says of an item is decided by the thresholds that are in force, as answers are.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from flask import current_app
 
 from learning import suspects
+from learning.package import PackageDamaged, read_calibration
 from learning.suspects import Suspects
-from models import TASKS
+from models import TASKS, Version
 
 FILES_KEPT = 8
+MULTI_LABEL = TASKS[1]
 DECISIONS = ("found", "missed", "wrongly")  # of one label: rightly said, not said, said of what lacks it
 
 
@@ -32,16 +36,16 @@ class Judged:
     predicted: list[tuple[str, float]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
-    """All judged items as rows of the same order.
+    """All judged items as rows of the same order; equal only to itself, so that what it says can be cached.
 
     Attributes:
         by: what judged each: leave_one_out, validation or test.
         truth, said: bool (items, labels); a single-label version says exactly one label.
         probabilities: float32 (items, labels).
         has_several: whether an item may have several labels, or none.
-        thresholds: of such a version, from which probability on each label is said.
+        thresholds: of such a version, from which probability on each label is said now.
     """
 
     labels: list[str]
@@ -59,6 +63,13 @@ class Evaluation:
     def places(self) -> dict[str, int]:
         """The row of every item, by its hash."""
         return {sha256: row for row, sha256 in enumerate(self.hashes)}
+
+    @cached_property
+    def taught(self) -> list[frozenset[str]]:
+        """The labels of every item, as they were then."""
+        kinds, rows = np.unique(self.truth, axis=0, return_inverse=True)
+        sets = [frozenset(self.labels[place] for place in np.flatnonzero(kind)) for kind in kinds]
+        return [sets[row] for row in rows.ravel().tolist()]
 
     @cached_property
     def suspects(self) -> Suspects:
@@ -115,6 +126,43 @@ def _sort(rows: np.ndarray, sureness: np.ndarray) -> np.ndarray:
     return rows[np.argsort(-sureness[rows], kind="stable")]
 
 
+def of(version: Version) -> Evaluation | None:
+    """Read what a version said of the items that it was judged by; None where that can't be read."""
+    folder = _folder(version)
+    return read(folder / "evaluation.json", version.labels, thresholds_of(version))
+
+
+def thresholds_of(version: Version) -> list[float] | None:
+    """Return from which probability on a multi-label version says each label now; None of any other.
+
+    Where its package can't be read these are the thresholds of its training.
+    """
+    trained = trained_thresholds(version)
+    try:
+        calibrated = read_calibration(_folder(version) / "package")
+    except PackageDamaged:
+        return trained
+    return list(calibrated.thresholds) if calibrated.task == MULTI_LABEL else trained
+
+
+def trained_thresholds(version: Version) -> list[float] | None:
+    """Return the thresholds that the figures in its metrics are of; None of a single-label version."""
+    metrics = version.metrics
+    rows = (metrics.get(judged_by(version)) or {}).get("labels")
+    if isinstance(rows, list) and rows and all("threshold" in row for row in rows):
+        return [row["threshold"] for row in rows]
+    return [0.5] * len(version.labels) if metrics.get("task") == MULTI_LABEL else None
+
+
+def judged_by(version: Version) -> str:
+    """Return what the version's score and its labels' figures are by: leave_one_out, validation or test."""
+    return (version.metrics.get("score") or {}).get("by", "leave_one_out")
+
+
+def _folder(version: Version) -> Path:
+    return current_app.config["PIGEONHOLE"].folder("runs") / version.run.folder
+
+
 def read(path: Path, labels: list[str], thresholds: list[float] | None = None) -> Evaluation | None:
     """Read an evaluation.json; None where there is none (or a damaged one).
 
@@ -125,23 +173,29 @@ def read(path: Path, labels: list[str], thresholds: list[float] | None = None) -
     """
     try:
         limits = tuple(thresholds) if thresholds is not None else None
-        return _read(path, tuple(labels), limits, path.stat().st_mtime_ns)
+        return _decide(path, tuple(labels), limits, path.stat().st_mtime_ns)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 @lru_cache(maxsize=FILES_KEPT)
-def _read(
+def _decide(
     path: Path, labels: tuple[str, ...], thresholds: tuple[float, ...] | None, changed: int
 ) -> Evaluation:
     """`changed`, the file's time, is part of the key: a file written anew is read anew."""
+    judged = _read(path, labels, changed)
+    if thresholds is None:
+        return judged
+    said = judged.probabilities >= np.array(thresholds, dtype=np.float32)
+    return replace(judged, said=said, has_several=True, thresholds=thresholds)
+
+
+@lru_cache(maxsize=FILES_KEPT)
+def _read(path: Path, labels: tuple[str, ...], changed: int) -> Evaluation:
+    """Read the file as if each item had one label, the likeliest: thresholds change more often than it."""
     items = json.loads(path.read_text(encoding="utf-8"))["items"]
     probabilities = np.array([item["probabilities"] for item in items], dtype=np.float32)
     probabilities = probabilities.reshape(len(items), len(labels))
-    if thresholds is None:
-        said = np.arange(len(labels)) == probabilities.argmax(axis=1)[:, np.newaxis]
-    else:
-        said = probabilities >= np.array(thresholds, dtype=np.float32)
     return Evaluation(
         labels=list(labels),
         hashes=[item["sha256"] for item in items],
@@ -149,10 +203,9 @@ def _read(
         splits=[item["split"] for item in items],
         by=np.array([_by(item) for item in items]),
         truth=_mark(labels, items),
-        said=said,
+        said=np.arange(len(labels)) == probabilities.argmax(axis=1)[:, np.newaxis],
         probabilities=probabilities,
-        has_several=thresholds is not None,
-        thresholds=thresholds,
+        has_several=False,
     )
 
 

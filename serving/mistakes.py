@@ -73,10 +73,15 @@ def _margins(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _nearness(evaluation: Evaluation) -> np.ndarray:
-    """Return (items,): how far the nearest probability is from its threshold, 0 to 1."""
-    limits = np.clip(np.asarray(evaluation.thresholds, dtype=np.float32), 1e-6, 1 - 1e-6)
+    """Return (items,): how far the nearest probability is from its threshold, 0 to 1.
+
+    Nothing is near a threshold of 0, from which on a label is always said.
+    """
+    thresholds = np.asarray(evaluation.thresholds, dtype=np.float32)
+    limits = np.clip(thresholds, 1e-6, 1 - 1e-6)
     distance = evaluation.probabilities - limits
-    return np.where(distance >= 0, distance / (1 - limits), -distance / limits).min(axis=1)
+    shares = np.where(distance >= 0, distance / (1 - limits), -distance / limits)
+    return np.where(thresholds > 0, shares, 1.0).min(axis=1)
 
 
 def suggest(

@@ -5,23 +5,19 @@ Read from the evaluation.json of their run folders, so that it can be said of an
 
 from __future__ import annotations
 
-import json
+import itertools
 from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
-from flask import current_app
+from learning.comparison import Comparison, compare
+from models import Version
+from serving import evaluations
 
-from learning.comparison import Comparison, compare, is_right
-from learning.package import PackageDamaged, read_spec
-from models import TASKS, Version
-
-MULTI_LABEL = TASKS[1]
 TEST, OUT_OF_SAMPLE = "test", "out-of-sample"
 IMAGES = {TEST: "test image", OUT_OF_SAMPLE: "image"}
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(NamedTuple):
     """How one item was judged: its labels then, whether that was right, and whether it was a test item."""
 
     labels: frozenset[str]
@@ -92,28 +88,14 @@ def _chosen(version: Version, by: str) -> dict[str, Judged]:
 
 
 def _read(version: Version) -> dict[str, Judged]:
-    """Each item as the version judged it, by hash; empty where that can't be read."""
-    folder = current_app.config["PIGEONHOLE"].folder("runs") / version.run.folder
-    spec = _spec(folder)
-    task = version.metrics.get("task") or spec.get("task") or version.dataset.task
-    # Of one label the likeliest counts, said or not: a threshold is somebody's wish, and no skill.
-    thresholds = spec.get("thresholds") if task == MULTI_LABEL else None
-    try:
-        items = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["items"]
-        return {
-            item["sha256"]: Judged(
-                labels=frozenset(item["labels"]),
-                is_right=is_right(task, item, version.labels, thresholds),
-                is_test=item["by" if "by" in item else "split"] == TEST,
-            )
-            for item in items
-        }
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        return {}
+    """Each item as the version judged it, by hash; empty where that can't be read.
 
-
-def _spec(folder: Path) -> dict:
-    try:
-        return read_spec(folder / "package")
-    except PackageDamaged:
+    Of one label the likeliest counts, said or not: a threshold is somebody's wish, and no skill. Of several
+    every decision must be right, so that one item counts once.
+    """
+    found = evaluations.of(version)
+    if found is None:
         return {}
+    is_right = (found.said == found.truth).all(axis=1).tolist()
+    rows = zip(found.taught, is_right, (found.by == TEST).tolist(), strict=True)
+    return dict(zip(found.hashes, itertools.starmap(Judged, rows), strict=True))

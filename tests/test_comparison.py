@@ -6,9 +6,7 @@ import math
 
 import pytest
 
-from learning.comparison import compare, is_right, mcnemar_exact
-
-LABELS = ["cat", "dog"]
+from learning.comparison import compare, mcnemar_exact
 
 
 def judged(rights: str) -> dict[str, bool]:
@@ -47,23 +45,3 @@ def test_a_difference_that_chance_seldom_brings_is_real():
 def test_nothing_in_common_is_no_difference():
     found = compare({"a": True}, {"b": True})
     assert (found.items, found.p, found.is_real) == (0, 1.0, False)
-
-
-def test_the_likeliest_label_counts_where_there_is_one():
-    item = {"labels": ["dog"], "probabilities": [0.4, 0.45]}
-    assert is_right("single-label", item, LABELS, None)
-    assert not is_right("single-label", {**item, "labels": ["cat"]}, LABELS, None)
-
-
-@pytest.mark.parametrize(
-    ("labels", "thresholds", "is_so"),
-    [
-        (["dog"], None, True),
-        (["dog", "cat"], None, False),
-        (["cat", "dog"], [0.3, 0.5], True),
-        ([], None, False),
-    ],
-)
-def test_every_decision_counts_where_there_may_be_several(labels, thresholds, is_so):
-    item = {"labels": labels, "probabilities": [0.35, 0.8]}
-    assert is_right("multi-label", item, LABELS, thresholds) is is_so

@@ -73,7 +73,7 @@ def test_figures_come_with_their_intervals(owner, versions):
 
 def test_items_of_one_alone_and_items_relabelled_in_between_are_left_out(versions):
     change_items(versions[0], lambda items: items.pop())
-    change_items(versions[1], lambda items: items[0].update(labels=["green"]))
+    change_items(versions[1], lambda items: items[0].update(labels=items[-1]["labels"]))
     pair = pairing.pair(*versions)
     assert (pair.found.items, pair.moved, pair.unshared) == (4, 1, 1)
 

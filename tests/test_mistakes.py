@@ -65,6 +65,10 @@ def test_a_low_threshold_makes_nothing_unsure_that_is_surely_not_there():
     assert rows(evaluation([[0.001, 0.001, 0.9]], [[0, 0, 1]], (0.05, 0.05, 0.5)), "unsure") == []
 
 
+def test_a_label_that_is_always_said_makes_nothing_unsure():
+    assert rows(evaluation([[0.05, 0.001, 0.9]], [[1, 0, 1]], (0.0, 0.5, 0.5)), "unsure") == []
+
+
 def test_a_cell_gives_its_items_alone(single, several):
     assert rows(single, "cell", true=0, predicted=1) == [1]
     assert rows(several, "cell", label=1, decision="missed") == [1]

@@ -11,10 +11,12 @@ from jobs import training
 from learning import evaluation
 from learning.package import read_spec, update_spec
 from models import Member, db
+from serving import pairing
 from tests.teaching import finish, start, teach
 from web import decisions
 
-PAGE = "/datasets/flowers/versions/1/threshold"
+VERSION = "/datasets/flowers/versions/1"
+PAGE = f"{VERSION}/threshold"
 
 
 @pytest.fixture
@@ -154,6 +156,39 @@ def test_a_label_that_is_left_as_it_is_keeps_the_exact_threshold_of_the_training
     assert limits_of(several) == [0.312345, 0.7]
     owner.post(PAGE, data={"do": "reset"})
     assert limits_of(several) == [0.312345, 0.6]
+
+
+def test_the_version_s_page_counts_by_the_thresholds_in_force(owner, several):
+    trained = f"F1 {100 * several.metrics['score']['value']:.1f} %"
+    owner.post(PAGE, data={"do": "save", "mode": "all", "at": "0.95"})  # from here on it says nothing
+    page = owner.get(VERSION).text
+    assert "F1 0.0 %" in page and "By those of the training" in page and trained in page
+    assert "somebody chose them" in page
+    owner.post(PAGE, data={"do": "reset"})
+    page = owner.get(VERSION).text
+    assert "F1 0.0 %" not in page and "By those of the training" not in page and trained in page
+
+
+def test_its_mistakes_are_those_of_the_thresholds_in_force(owner, several):
+    assert "of 1 done" in owner.get(f"{VERSION}/mistakes/wrong").text
+    owner.post(PAGE, data={"do": "save", "mode": "all", "at": "0.95"})
+    assert "of 12 done" in owner.get(f"{VERSION}/mistakes/wrong").text
+    for label, name in enumerate(several.labels):
+        missed = owner.get(f"{VERSION}/mistakes/cell?label={label}&decision=missed").text
+        assert f"“{name}”, missed" in missed and '<li class="mistake"' in missed
+        wrongly = owner.get(f"{VERSION}/mistakes/cell?label={label}&decision=wrongly").text
+        assert '<li class="mistake"' not in wrongly
+
+
+def test_versions_are_compared_by_the_thresholds_in_force(owner, several):
+    assert pairing.pair(several, several, pairing.OUT_OF_SAMPLE).found.both == 11
+    owner.post(PAGE, data={"do": "save", "mode": "all", "at": "0.95"})
+    assert pairing.pair(several, several, pairing.OUT_OF_SAMPLE).found.both == 0
+
+
+def test_without_a_package_they_are_those_of_the_training(owner, several):
+    (training.package_folder(several) / "package.json").unlink()
+    assert "of 1 done" in owner.get(f"{VERSION}/mistakes/wrong").text
 
 
 def test_the_calibration_of_several_labels_is_of_every_decision(owner, several):

@@ -36,6 +36,15 @@ def test_every_count_is_that_of_deciding_item_by_item(task, limits):
         assert one.of == truth[:, place].sum()
 
 
+def test_a_present_threshold_between_two_steps_is_counted_exactly():
+    probabilities = np.array([[0.4562], [0.4564], [0.457], [0.3]], dtype=np.float32)
+    truth = np.array([[True], [True], [False], [True]])
+    table = thresholds.count("multi-label", probabilities, truth, [0.4563])
+    found = table.total([thresholds.to_step(0.4563)])
+    assert (found.said, found.right, found.of) == (2, 1, 3)
+    assert table.total([456]).said == 3
+
+
 def test_a_threshold_counts_from_the_step_that_is_no_lower():
     assert [thresholds.to_step(limit) for limit in (0, 0.7, 0.7001, 0.29, 1)] == [0, 700, 701, 290, 1000]
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from jobs import training
-from learning import calibration, reliability
+from learning import reliability
 from learning.calibration import MULTI, SINGLE, Calibration
 from learning.evaluation import BLOCK_NAMES
-from learning.package import PackageDamaged, read_spec
+from learning.package import PackageDamaged, read_calibration
 from learning.reliability import Bin, Reliability
 from models import Version
+from serving import evaluations
 from serving.evaluations import Evaluation
-from web.mistakes import evaluation_of
 
 KEPT = 8
 SPOKEN = 0.8  # the probability that is explained by an example, if there are enough images near it
@@ -54,10 +54,10 @@ class Block:
 
 def of(version: Version) -> list[Block]:
     """Return what is known of the version's probabilities, empty where its evaluation cannot be read."""
-    evaluation = evaluation_of(version)
+    evaluation = evaluations.of(version)
     if evaluation is None or not len(evaluation.hashes):
         return []
-    return list(_of(_Judged(evaluation), calibration_of(version)))
+    return list(_of(evaluation, calibration_of(version)))
 
 
 def as_json(version: Version) -> dict[str, Any] | None:
@@ -73,27 +73,13 @@ def as_json(version: Version) -> dict[str, Any] | None:
 def calibration_of(version: Version) -> Calibration | None:
     """Return the version's calibration without its thresholds; None where package.json cannot be read."""
     try:
-        return replace(calibration.from_spec(read_spec(training.package_folder(version))), thresholds=())
-    except (PackageDamaged, ValueError, KeyError, TypeError):
+        return replace(read_calibration(training.package_folder(version)), thresholds=())
+    except PackageDamaged:
         return None
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """An evaluation that was read and is kept as long as its file stays as it is: known by itself."""
-
-    evaluation: Evaluation
-
-    def __hash__(self) -> int:
-        return id(self.evaluation)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Judged) and self.evaluation is other.evaluation
-
-
 @lru_cache(KEPT)
-def _of(judged: _Judged, calibrated: Calibration | None) -> tuple[Block, ...]:
-    evaluation = judged.evaluation
+def _of(evaluation: Evaluation, calibrated: Calibration | None) -> tuple[Block, ...]:
     task = MULTI if evaluation.has_several else SINGLE
     return tuple(
         _measure(task, evaluation, calibrated, evaluation.by == by, by)

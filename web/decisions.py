@@ -16,8 +16,8 @@ from learning.evaluation import BLOCK_NAMES
 from learning.package import PackageDamaged, read_spec
 from learning.thresholds import Table, Totals
 from models import Version
+from serving import evaluations
 from serving.evaluations import Evaluation
-from web.mistakes import evaluation_of
 
 CHOSEN_ON = (
     "leave_one_out",
@@ -108,19 +108,21 @@ def watch_for_unknown(version: Version, is_on: bool) -> None:
 
 def ground_of(version: Version, limits: Limits) -> Ground | None:
     """Return what the thresholds may be weighed up on; None where no judgement can be read."""
-    evaluation = evaluation_of(version)
+    evaluation = evaluations.of(version)
     if evaluation is None or evaluation.has_several != (limits.task == MULTI):
         return None
     known = [by for by in CHOSEN_ON if (evaluation.by == by).any()]
     if not known:
         return None
-    check = _count(limits.task, evaluation, "test") if known[0] != "test" and "test" in known else None
-    return Ground(known[0], _count(limits.task, evaluation, known[0]), check, evaluation)
+    check = _count(limits, evaluation, "test") if known[0] != "test" and "test" in known else None
+    return Ground(known[0], _count(limits, evaluation, known[0]), check, evaluation)
 
 
-def _count(task: str, evaluation: Evaluation, by: str) -> Table:
+def _count(limits: Limits, evaluation: Evaluation, by: str) -> Table:
     rows = evaluation.by == by
-    return thresholds.count(task, evaluation.probabilities[rows], evaluation.truth[rows])
+    return thresholds.count(
+        limits.task, evaluation.probabilities[rows], evaluation.truth[rows], limits.present
+    )
 
 
 def suggest(kind: str, ground: Ground) -> list[float] | None:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from learning.evaluation import BLOCK_NAMES, SHARE_NAMES
+import numpy as np
+
+from learning.calibration import MULTI
+from learning.evaluation import BLOCK_NAMES, SHARE_NAMES, measure
 from models import Version
+from serving import evaluations
+from serving.evaluations import Evaluation
 from web.readiness import FEW
 from web.sureness import with_intervals
+
+KEPT = 8
 
 # What it means that this measured; {} is a number of images in words
 BLOCKS = {
@@ -66,6 +74,7 @@ class Figures:
     by: str  # whose figures the labels are, and by which the version is judged
     labels: list[dict[str, Any]]
     few: list[str]  # labels with too few items for their figures to say much
+    trained_score: float | None = None  # where the figures are by other thresholds: by those of the training
 
     @property
     def all(self) -> list[Figure]:
@@ -90,10 +99,15 @@ class Figures:
         return self.test.low <= self.chosen.value <= self.test.high
 
 
-def of(version: Version) -> Figures:
-    """Read them from the version's metrics."""
-    metrics = version.metrics
-    by = judged_by(version)
+def of(version: Version, evaluation: Evaluation | None = None) -> Figures:
+    """Read them from the version's metrics, or count them anew where somebody chose other thresholds.
+
+    Args:
+        evaluation: what the version said of the items that it was judged by, where that can be read.
+    """
+    is_anew = evaluation is not None and has_other_thresholds(version, evaluation)
+    metrics = version.metrics | (_count(evaluation) if is_anew else {})
+    by = evaluations.judged_by(version)
     labels = with_intervals(metrics.get(by) or {})
     other = "leave_one_out" if metrics.get("leave_one_out") else "validation"
     return Figures(
@@ -102,20 +116,25 @@ def of(version: Version) -> Figures:
         by=by,
         labels=labels,
         few=[row["label"] for row in labels if row["count"] < FEW],
+        trained_score=(score_of(version) or {}).get("value") if is_anew else None,
     )
 
 
-def judged_by(version: Version) -> str:
-    """Return what the version's score and its labels' figures are by: leave_one_out, validation or test."""
-    return (version.metrics.get("score") or {}).get("by", "leave_one_out")
+def has_other_thresholds(version: Version, evaluation: Evaluation) -> bool:
+    """Whether a multi-label version says labels from other thresholds on than those of its training."""
+    return evaluation.has_several and list(evaluation.thresholds) != evaluations.trained_thresholds(version)
 
 
-def thresholds_of(version: Version) -> list[float] | None:
-    """Return from which probability on each label is said; None of a single-label version."""
-    rows = (version.metrics.get(judged_by(version)) or {}).get("labels")
-    if not isinstance(rows, list) or any("threshold" not in row for row in rows) or not rows:
-        return None
-    return [row["threshold"] for row in rows]
+@lru_cache(KEPT)
+def _count(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the blocks of a multi-label version's metrics by the thresholds in force; None without items."""
+    blocks = {}
+    for by in BLOCK_NAMES:
+        rows = evaluation.by == by
+        said, truth = evaluation.probabilities[rows].astype(np.float64), evaluation.truth[rows]
+        measured = (MULTI, said, truth, evaluation.labels, evaluation.thresholds)
+        blocks[by] = measure(*measured) if len(said) else None
+    return blocks
 
 
 def score_of(version: Version) -> dict[str, Any] | None:

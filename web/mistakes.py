@@ -15,12 +15,12 @@ from sqlalchemy import select
 
 from datasets import reviews
 from datasets.reviews import Standing
-from jobs import examining, training
+from jobs import examining
 from models import Dataset, Item, Version, db
 from serving import evaluations, mistakes
 from serving.evaluations import Evaluation
 from serving.mistakes import Cell, Guess
-from web import figures, found
+from web import found
 
 QUEUES = (*mistakes.QUEUES, "alike")
 PAGE_SIZE = 48
@@ -144,7 +144,7 @@ class Workspace:
             cell = next((cell for cell, _ in self.confusions()), None)
         rows = np.array([], dtype=np.int64)
         if name != "cell" or cell:
-            rows = mistakes.rows_of(self.evaluation, name, cell, figures.judged_by(self.version))
+            rows = mistakes.rows_of(self.evaluation, name, cell, evaluations.judged_by(self.version))
         return Queue(name, cell or Cell(), rows, np.isin(rows, list(self.states)))
 
     def _open_alike(self) -> Queue:
@@ -204,7 +204,7 @@ class Workspace:
 
     def confusions(self) -> list[tuple[Cell, int]]:
         """Return the cells in which the version erred most often, with how often, CELLS_SHOWN at most."""
-        by = figures.judged_by(self.version)
+        by = evaluations.judged_by(self.version)
         if self.evaluation.has_several:
             words = evaluations.DECISIONS[1:]
             worst = _largest(self.evaluation.count_decisions(by)[:, 1:])
@@ -229,15 +229,9 @@ def _largest(counts: np.ndarray) -> list[tuple[int, int, int]]:
     ]
 
 
-def evaluation_of(version: Version) -> Evaluation | None:
-    """Return what the version said of the items that it was judged by; None where that can't be read."""
-    path = training.folder_of(version.run) / "evaluation.json"
-    return evaluations.read(path, version.labels, figures.thresholds_of(version))
-
-
 def workspace_or_none(dataset: Dataset, version: Version) -> Workspace | None:
     """Return the place to work on a version's mistakes; None where its judgements can't be read."""
-    evaluation = evaluation_of(version)
+    evaluation = evaluations.of(version)
     return Workspace(dataset, version, evaluation) if evaluation else None
 
 

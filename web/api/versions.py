@@ -60,7 +60,10 @@ class VersionBody(Schema):
     labels = fields.List(fields.Str(), metadata={"description": "In the order that the network knows."})
     proven = fields.List(fields.Str(), metadata={"description": "Formats whose answers were checked."})
     formats = fields.List(fields.Str(), metadata={"description": "What `/package?format=` gives."})
-    metrics = fields.Dict(keys=fields.Str())
+    metrics = fields.Dict(
+        keys=fields.Str(),
+        metadata={"description": "As measured in training, of several labels by its thresholds."},
+    )
     promotion = fields.Nested(PromotionBody, allow_none=True)
     thresholds = fields.Dict(
         keys=fields.Str(),

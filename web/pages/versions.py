@@ -16,7 +16,6 @@ from serving import evaluations
 from web import charts, figures, going_live, packages, readiness, tag_charts, work
 from web.access import get_dataset
 from web.answers import find_version
-from web.mistakes import evaluation_of
 
 blueprint = Blueprint("versions", __name__, url_prefix="/datasets/<slug>/versions")
 
@@ -44,13 +43,13 @@ def index(slug: str) -> str:
 def show(slug: str, number: int) -> str:
     """Show how good a version is and where it errs."""
     dataset, version = _find(slug, number)
-    evaluation = evaluation_of(version)
+    evaluation = evaluations.of(version)
     wrong = evaluation.most_wrong() if evaluation else np.array([], dtype=np.int64)
     return render_template(
         "versions/show.html",
         dataset=dataset,
         version=version,
-        figures=figures.of(version),
+        figures=figures.of(version, evaluation),
         confusion=_confusion(dataset, version),
         decisions=_decisions(dataset, version, evaluation),
         wrong=_with_items(dataset, evaluation.judged(wrong[:WRONG_SHOWN])) if evaluation else [],
@@ -131,7 +130,7 @@ def _with_items(dataset: Dataset, judged: list[evaluations.Judged]) -> list[dict
 def _confusion(dataset: Dataset, version: Version) -> dict[str, Any] | None:
     """The chart and the same as rows: what was confused with what, the most frequent first."""
     counts = np.array(
-        (version.metrics.get(figures.judged_by(version)) or {}).get("confusion") or [], dtype=np.int64
+        (version.metrics.get(evaluations.judged_by(version)) or {}).get("confusion") or [], dtype=np.int64
     )
     if counts.shape != (len(version.labels),) * 2:
         return None
@@ -151,7 +150,7 @@ def _decisions(
     """Of a multi-label version, the chart of what each label was and the same as rows."""
     if evaluation is None or not evaluation.has_several:
         return None
-    counts = evaluation.count_decisions(figures.judged_by(version))
+    counts = evaluation.count_decisions(evaluations.judged_by(version))
     base = url_for("mistakes.show", slug=dataset.slug, number=version.number, queue="cell")
     names = evaluations.DECISIONS
     urls = {(int(r), int(c)): f"{base}?label={r}&decision={names[c]}" for r, c in np.argwhere(counts)}
