@@ -27,6 +27,7 @@ from datasets import manifest
 from jobs import runs
 from jobs.enclosing import enclose
 from learning import (
+    answers,
     applications,
     backbones,
     custom,
@@ -59,6 +60,7 @@ log = logging.getLogger("training")
 
 # What may go wrong for reasons a person can mend; each message says how.
 MENDABLE = (
+    answers.NoNumbers,
     config.BadSetting,
     manifest.ManifestRefused,
     backbones.BackboneUnknown,

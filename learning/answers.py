@@ -20,6 +20,23 @@ from utils import ImageRefused, center_crop, open_image
 BATCH = 64  # images between two looks at whether to stop
 
 
+class NoNumbers(RuntimeError):
+    """What a network says of some images is no number; the message says of how many."""
+
+
+def check(logits: np.ndarray) -> np.ndarray:
+    """Return the logits, float (items, labels), by which a network is to be measured.
+
+    Raises:
+        NoNumbers: some are no finite numbers.
+    """
+    wrong = int((~np.isfinite(logits)).any(axis=1).sum())
+    if wrong:
+        told = f"The network gives no number for {wrong:,} of {len(logits):,} images"
+        raise NoNumbers(f"{told}. Look for a division by zero or a logarithm of zero in it.")
+    return logits
+
+
 def ask_all(
     path: Path,
     items: Iterable[dict[str, Any]],

@@ -152,6 +152,7 @@ def _measure(work: Work, file: Path, items: list[dict], size: int) -> tuple[Cali
     asked = [items[index] for index in (*parts.validation, *parts.test)]
     work.report("evaluating", 0, len(asked))
     logits, _ = answers.ask_all(file, asked, size, lambda done: work.report("evaluating", done, len(asked)))
+    logits = answers.check(logits)
     task, held = work.settings["task"], len(parts.validation)
     targets = inputs.make_targets(work.labels, asked, task)
     fitted = calibration.fit(logits[:held], targets[:held], task)

@@ -75,12 +75,7 @@ def decide(
     Args:
         probabilities: float64 (labels,).
         is_unknown: whether the image is like nothing that was taught; this wins over everything else.
-
-    Raises:
-        NoAnswer: one of the probabilities is no number.
     """
-    if not np.isfinite(probabilities).all():
-        raise NoAnswer("The network gives no numbers for this image. Train again, with other settings.")
     order = np.argsort(-probabilities, kind="stable")
     is_said = calibrated.decide(probabilities)
     pairs = tuple((labels[index], float(probabilities[index])) for index in order)
@@ -89,6 +84,17 @@ def decide(
     if calibrated.task == SINGLE and not is_said.any():
         return Decision((), pairs, UNCERTAIN)
     return Decision(tuple(labels[index] for index in order if is_said[index]), pairs)
+
+
+def require_numbers(probabilities: np.ndarray) -> np.ndarray:
+    """Return the probabilities of an image; before anything is made of them they must be numbers.
+
+    Raises:
+        NoAnswer: one of them is none.
+    """
+    if not np.isfinite(probabilities).all():
+        raise NoAnswer("The network gives no numbers for this image. Train again, with other settings.")
+    return probabilities
 
 
 @dataclass(frozen=True)
@@ -176,7 +182,7 @@ class Package:
         Raises:
             NoAnswer: there is no number among it.
         """
-        probabilities = self.calibration.probabilities(said.logits)
+        probabilities = require_numbers(self.calibration.probabilities(said.logits))
         is_unknown = self._is_unknown(said.embedding, probabilities)
         return decide(self.labels, self.calibration, probabilities, is_unknown)
 

@@ -103,8 +103,13 @@ class Rejection:
         return strangeness.add_up((signs - self.centres) / self.spreads)
 
     def is_unknown(self, embedding: np.ndarray, probabilities: np.ndarray) -> bool:
-        """Whether the image is like nothing that was taught; arguments as `score`'s."""
-        return self.score(embedding, probabilities) > self.threshold
+        """Whether the image is like nothing that was taught; arguments as `score`'s.
+
+        So is one of which the network says something without limit, as it did of no taught image.
+        """
+        if not np.isfinite(embedding).all():
+            return True
+        return not self.score(embedding, probabilities) <= self.threshold  # so written, no number is unknown
 
     def nearest(self, embedding: np.ndarray, count: int = 6) -> list[tuple[str, float]]:
         """Return SHA-256 of the taught images most like this one and their cosine similarity, best first."""
@@ -196,12 +201,12 @@ def fit(
             are flattered (their probabilities are not read); all items unless given.
 
     Raises:
-        ValueError: an embedding or a probability is no finite number, or there is no item to measure on.
+        NotMeasurable: an embedding or a probability is no finite number, or there is no item to measure on.
     """
     rng = np.random.default_rng(seed)
     judged = np.arange(len(embeddings)) if judged is None else np.sort(judged)
     if not len(judged):
-        raise ValueError("There is no image to measure on.")
+        raise strangeness.NotMeasurable("There is no image to measure on.")
     judged = strangeness.draw(rng, judged, MOST_JUDGED)
     width = strangeness.find_width(embeddings)
     drawn = strangeness.draw_evenly(rng, targets, max(REFERENCE_BYTES // width, 1))

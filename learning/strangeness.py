@@ -23,6 +23,10 @@ LEAST_PROBABILITY = 1e-6
 LEAST_THRESHOLD = 12.0  # where there are too few images to tell
 
 
+class NotMeasurable(ValueError):
+    """What is usual can't be told of these images; the message says why."""
+
+
 def find_doubts(probabilities: np.ndarray, task: str) -> np.ndarray:
     """Return how much the head hesitates, float64 (items,).
 
@@ -140,10 +144,10 @@ def check_finite(numbers: np.ndarray) -> np.ndarray:
     """Return the numbers.
 
     Raises:
-        ValueError: one of them is none, or without limit.
+        NotMeasurable: one of them is none, or without limit.
     """
     if not np.isfinite(numbers).all():
-        raise ValueError("What the network says of these images is no number.")
+        raise NotMeasurable("What the network says of these images is no number.")
     return numbers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from learning import answers, inputs, rejection
 from learning.calibration import Calibration
 from learning.litert import Network
 from learning.rejection import Rejection
+from learning.strangeness import NotMeasurable
 from learning.work import Work
 
 MOST_TAUGHT = 3_000  # images to be near to
 MOST_HELD_BACK = 2_000  # images to choose the threshold by
+log = logging.getLogger(__name__)
 
 
 def learn(
@@ -31,21 +34,25 @@ def learn(
         on_progress: told now and then how many images are done; it may raise to stop.
 
     Returns:
-        None where no image was held back.
+        None where no image was held back, or the network gives numbers without limit.
     """
     chosen = _choose(work)
     asked, unread = answers.ask_all(file, chosen, size, on_progress, _say)
     gone = {refusal.sha256 for refusal in unread}
     chosen = [item for item in chosen if item["sha256"] not in gone]
     judged = np.flatnonzero([item["split"] != "train" for item in chosen])
-    if not len(judged):
+    if not len(chosen):
         return None
     logits, embeddings = np.split(asked, [len(work.labels)], axis=1)
     probabilities, task = calibrated.probabilities(logits.astype(np.float64)), work.settings["task"]
     targets = inputs.make_targets(work.labels, chosen, task)
     hashes = [item["sha256"] for item in chosen]
     known = {"task": task, "seed": work.settings.get("seed", 0), "judged": judged}
-    return rejection.fit(embeddings, probabilities, targets, hashes, **known)
+    try:
+        return rejection.fit(embeddings, probabilities, targets, hashes, **known)
+    except NotMeasurable as error:
+        log.warning("The unknown can't be told: %s", error)
+        return None
 
 
 def _choose(work: Work) -> list[dict[str, Any]]:

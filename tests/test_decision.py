@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from learning.calibration import Calibration
-from learning.package import FORMAT, FORMAT_VERSION, NoAnswer, decide, read_spec, update_spec, write_spec
+from learning.package import (
+    FORMAT,
+    FORMAT_VERSION,
+    NoAnswer,
+    PackageDamaged,
+    decide,
+    read_spec,
+    require_numbers,
+    update_spec,
+    write_spec,
+)
 
 LABELS = ["cat", "dog", "cow"]
 SAID = np.array([0.2, 0.7, 0.1])
@@ -50,7 +60,14 @@ def test_unknown_wins_over_everything(calibrated):
 
 def test_what_is_no_number_is_no_answer():
     with pytest.raises(NoAnswer):
-        decide(LABELS, ALWAYS, np.array([np.nan, 0.5, 0.5]))
+        require_numbers(np.array([np.nan, 0.5, 0.5]))
+
+
+@pytest.mark.parametrize("version", [None, "1", [1]])
+def test_a_package_that_names_no_version_of_its_format_is_damaged(tmp_path, version):
+    write_spec(tmp_path, {"format": FORMAT, "format_version": version})
+    with pytest.raises(PackageDamaged):
+        read_spec(tmp_path)
 
 
 def test_changes_of_many_writers_are_all_kept(tmp_path):

@@ -75,6 +75,17 @@ def test_an_image_is_unknown_from_its_score_on(taught):
     assert is_over
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("without_limit", [np.nan, np.inf, 3e38])
+def test_what_the_network_says_without_limit_is_unknown(taught, without_limit):
+    """A distance that is no number is under no threshold."""
+    found, head = taught
+    embedding, _ = make(4, 1, seed=1)
+    said = head.probabilities(embedding)[0]
+    embedding[0, :2] = without_limit
+    assert found.is_unknown(embedding[0], said)
+
+
 def test_the_nearest_taught_images_are_named_best_first_with_their_similarity(taught):
     embeddings, _ = make(4, 60)
     asked = embeddings[7]

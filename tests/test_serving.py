@@ -176,6 +176,7 @@ def test_a_multi_label_version_says_every_label_from_its_own_threshold_on(app, d
     assert answer["label"] == "blue"
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_a_version_that_gives_no_numbers_says_so(app, dataset, trained, tmp_path):
     sick = trained._copied(tmp_path / "package")
     head = dict(np.load(sick.package / "head.npz"))

@@ -107,6 +107,7 @@ def _measure(
     task, labels = work.settings["task"], work.labels
     targets = inputs.make_targets(labels, kept, task)
     is_held = np.array([item["split"] == "validation" for item in kept], bool)
+    logits = answers.check(logits)
     fitted = calibration.fit(logits[is_held], targets[is_held], task)
     probabilities = fitted.probabilities(logits[is_test])
     measured = [item for item, counts in zip(kept, is_test, strict=True) if counts]
