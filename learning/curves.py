@@ -103,7 +103,9 @@ def mix(targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _judge(embeddings: np.ndarray, targets: np.ndarray, learnt: np.ndarray, task: str) -> np.ndarray:
     """Rate every item: those learnt from by leave-one-out, the others by the head."""
-    known = np.flatnonzero(targets[learnt].any(axis=0))  # a small part may lack a label
+    known = np.flatnonzero(targets[learnt].any(axis=0))  # a small part may lack a label, or even all
+    if not len(known):
+        return rate(task, np.zeros(targets.shape, dtype=bool), targets)
     solution = heads.solve(embeddings[learnt], targets[np.ix_(learnt, known)], task=task)
     probabilities = solution.head.probabilities(embeddings)
     probabilities[learnt] = solution.leave_one_out

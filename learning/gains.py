@@ -99,6 +99,8 @@ def measure(
         exponent: of the whole learning curve, `curves.Curve.exponent`.
         tell: called with (done, total) after each label; may raise to end it.
     """
+    if (targets.sum(axis=0) < LEAST).all():
+        return []
     solution = heads.solve(embeddings, targets, seed, task=task)
     calibration = solution.head.calibration
     matrix = _find_hat(embeddings, solution.head.strength)

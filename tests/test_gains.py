@@ -74,6 +74,19 @@ def test_a_label_too_rare_for_small_parts_is_no_obstacle():
     assert len(curves.measure(embeddings, targets).scores) >= 3
 
 
+def test_no_label_with_images_enough_has_a_gain_told():
+    assert gains.measure(*draw([5] * 10), 0.5) == []
+
+
+def test_parts_in_which_no_image_has_a_label_are_no_obstacle():
+    embeddings, _ = draw([200, 200])
+    targets = np.zeros((400, 2))
+    targets[[7, 209], [0, 1]] = 1
+    curve = curves.measure(embeddings, targets, MULTI)
+    assert curve.scores[0] == 0
+    assert np.isfinite(curve.intervals).all()
+
+
 def test_several_labels_an_image_have_a_curve_and_gains_too():
     embeddings, single = draw([50, 50, 50])
     targets = single + np.roll(single, 1, axis=1) * (np.arange(150)[:, np.newaxis] % 2)
