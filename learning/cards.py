@@ -18,9 +18,12 @@ from PIL import Image, ImageOps
 package = json.load(open("package.json", encoding="utf-8"))
 size = package["input_size"]
 image = Image.open(sys.argv[1])
-if image.format == "JPEG":
+if image.format in ("JPEG", "MPO"):
     image.draft(None, (2 * size, 2 * size))
-image = ImageOps.exif_transpose(image).convert("RGBA")
+image = ImageOps.exif_transpose(image)
+if image.mode.startswith("I"):  # grey of 16 bits
+    image = Image.fromarray((np.asarray(image, float) / 257).round().clip(0, 255).astype(np.uint8))
+image = image.convert("RGBA")
 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 side = min(image.size)
 left, top = (image.width - side) / 2, (image.height - side) / 2
@@ -53,13 +56,15 @@ embedding, taught = network.get_tensor(seen["index"])[0].mean((0, 1)), np.load("
 own = taught["bears"][:, probabilities.argmax()] > 0
 own = own if own.any() else ~own
 direction = embedding[: taught["references"].shape[1]]
-near = (taught["references"][own] @ direction * taught["scales"][own]).max() / np.linalg.norm(direction)
+near = (taught["references"][own] @ direction * taught["scales"][own]).max()
+near = near / max(np.linalg.norm(direction), 1e-12)
 centred = embedding - taught["mean"]
 left_over = (centred**2).sum() - ((taught["axes"] @ centred) ** 2).sum()
 sure = np.clip(probabilities, 1e-6, 1 - 1e-6)
 {doubt}
 signs = (np.array([doubt, 1 - max(near, 0), left_over]) - taught["centres"]) / taught["spreads"]
-if package["rejection"]["is_on"] and np.logaddexp(0, 1.8 * (signs - [0, 0, 2])).sum() > taught["limits"][0]:
+score = np.logaddexp(0, 1.8 * (signs - [0, 0, 2])).sum()
+if package["rejection"]["is_on"] and not score <= taught["limits"][0]:
     print("but this is like nothing that was taught")
 """
 DOUBTS = {
@@ -222,6 +227,8 @@ def _describe_confusions(confusion: list[list[int]], labels: list[str]) -> str:
 def _weakest(measured: dict[str, Any]) -> str:
     """Name the three labels with the lowest F1."""
     seen = [label for label in measured["labels"] if label["count"]]
+    if not seen:
+        return "No image that it was measured by has a label."
     weakest = sorted(seen, key=lambda label: label["f1"])[:3]
     parts = [f"{_plain(label['label'])} (F1 {label['f1']:.2f})" for label in weakest]
     return f"Where it is weakest: {'; '.join(parts)}."
