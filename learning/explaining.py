@@ -10,6 +10,7 @@ https://arxiv.org/abs/1806.07421, would take some thousand calls). No TensorFlow
 from __future__ import annotations
 
 import io
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,14 +27,15 @@ LAST_LAYER_FILE = "explain.npy"  # float32 (features + 1, labels), the bias last
 EXACT, OCCLUSION = "exact", "occlusion"
 OCCLUSION_SECONDS = 1.5  # of the 2 that an explanation may take
 FEWEST, MOST = 2, 9  # parts of the image, each way, that are hidden in turn
+log = logging.getLogger(__name__)
 TOLERANCE = 1e-3  # of a probability; a network's own softmax may have been cut off at 1e-7
 
 
 def find_last_layer(package: Package) -> np.ndarray | None:
-    """Return float64 (features + 1, labels), the bias last, that gives logits of the map's mean; or None."""
+    """Return float (features + 1, labels), the bias last, that gives logits of the map's mean; or None."""
     if package.answers_with == HEAD:
         return np.vstack([package.weights, package.bias])
-    return read_last_layer(package.folder)
+    return read_last_layer(package.folder, len(package.labels))
 
 
 def can_be_exact(seen: np.ndarray | None, last_layer: np.ndarray | None) -> bool:
@@ -86,7 +88,8 @@ def occlude(
     parts = int(np.clip(np.sqrt(max(0.0, seconds - a_call) / a_call), FEWEST, MOST))
     grey = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
     drops = [whole - score(_hide(pixels, place, parts, grey)) for place in np.ndindex(parts, parts)]
-    return np.array(drops, np.float64).reshape(parts, parts)
+    drops = np.array(drops, np.float64).reshape(parts, parts)
+    return np.where(np.isfinite(drops), drops, 0.0)  # of what is left a network may say no number
 
 
 def _hide(pixels: np.ndarray, place: tuple[int, ...], parts: int, colour: np.ndarray) -> np.ndarray:
@@ -121,10 +124,16 @@ def write_last_layer(folder: Path, last_layer: np.ndarray) -> None:
         np.save(file, last_layer.astype(np.float32), allow_pickle=False)
 
 
-def read_last_layer(folder: Path) -> np.ndarray | None:
-    """Return what `keep_last_layer` kept, float32 (features + 1, labels), or None."""
+def read_last_layer(folder: Path, outputs: int) -> np.ndarray | None:
+    """Return what `keep_last_layer` kept, float32 (features + 1, outputs); None where it can't be read."""
     path = folder / LAST_LAYER_FILE
-    return np.load(path, allow_pickle=False) if path.exists() else None
+    try:
+        return parse_last_layer(path.read_bytes(), outputs)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        log.warning("%s: %s", path, error)  # there is another way to explain
+        return None
 
 
 def parse_last_layer(content: bytes, outputs: int) -> np.ndarray:
@@ -134,7 +143,7 @@ def parse_last_layer(content: bytes, outputs: int) -> np.ndarray:
         ValueError: it is anything else.
     """
     try:
-        found = np.load(io.BytesIO(content), allow_pickle=False)
+        found = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except (OSError, EOFError, MemoryError, SyntaxError) as error:
         raise ValueError("it holds no numbers.") from error
     is_fitting = isinstance(found, np.ndarray) and found.ndim == 2 and found.shape[1] == outputs

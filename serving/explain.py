@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from learning import explaining
+from learning.package import NoAnswer, require_numbers
 from models import Version
 from serving import classifier
-from serving.classifier import Classifier
+from serving.classifier import Classifier, VersionUnusable
 from utils import center_crop, open_image, upright_size
 
 
@@ -98,8 +99,12 @@ def _weigh(
 
 def _choose(engine: Classifier, logits: np.ndarray, label: str | None) -> int:
     labels = engine.package.labels
+    try:
+        probabilities = require_numbers(engine.package.calibration.probabilities(logits))
+    except NoAnswer as error:
+        raise VersionUnusable(str(error)) from error
     if label is None:
-        return int(np.argmax(engine.package.calibration.probabilities(logits)))
+        return int(probabilities.argmax())
     if label not in labels:
         raise LabelUnknown(f"This version knows no label {label[:100]!r}.")
     return labels.index(label)

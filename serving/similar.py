@@ -32,9 +32,10 @@ def find(version: Version, embedding: np.ndarray | None, count: int = COUNT) -> 
     Those that were deleted since are left out. Whoever shows them sees to it that only members look.
 
     Args:
-        embedding: float32 (features,), of the version's own network; None finds nothing.
+        embedding: float32 (features,), of the version's own network; None finds nothing, nor does one that
+            is without limit.
     """
-    if embedding is None:
+    if embedding is None or not np.isfinite(embedding).all():
         return []
     nearest = _find_nearest(version, embedding, 2 * count)
     query = select(Item).where(

@@ -62,7 +62,7 @@ def test_own_code_becomes_a_version_like_any_other(train, dataset):
     package = load_package(training.package_folder(run.version))
     assert (package.answers_with, package.input_size, package.proven) == ("network", 16, ["litert", "keras"])
     assert run.version.metrics["test"]["items"] > 0
-    assert explaining.read_last_layer(package.folder).shape[1] == len(package.labels)
+    assert explaining.read_last_layer(package.folder, len(package.labels)).shape[1] == len(package.labels)
     epochs = [event for event in training.progress(run) if "metrics" in event]
     assert [event["epoch"] for event in epochs] == [1, 2]
     assert {"loss", "val_loss", "accuracy", "val_accuracy"} <= set(epochs[0]["metrics"])

@@ -98,6 +98,27 @@ def test_a_slow_network_is_asked_about_few_parts(monkeypatch):
     )
 
 
+def test_a_part_without_which_a_network_says_no_number_counts_as_nothing():
+    def ask(square: np.ndarray) -> float:
+        return 1.0 if square[0, 0].any() else np.nan
+
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    pixels[:2, :2] = 255
+    weights = explaining.occlude(ask, pixels, seconds=0.5)
+    assert (weights == 0).all()
+
+
+@pytest.mark.parametrize("damage", ["empty", "half", "a zip", "of other labels", "no header"])
+def test_a_damaged_last_layer_is_as_good_as_none(tmp_path, damage):
+    explaining.write_last_layer(tmp_path, np.ones((5, 3)))
+    assert explaining.read_last_layer(tmp_path, 3).shape == (5, 3)
+    path = tmp_path / explaining.LAST_LAYER_FILE
+    whole = path.read_bytes()
+    parts = {"empty": b"", "half": whole[:-30], "a zip": b"PK\x03\x04" + whole, "no header": whole[:9] + b"{"}
+    path.write_bytes(parts.get(damage, whole))
+    assert explaining.read_last_layer(tmp_path, 2 if damage == "of other labels" else 3) is None
+
+
 def test_each_of_several_labels_stands_out_by_itself():
     calibrated = Calibration(MULTI, scales=(2.0, 1.0), offsets=(-1.0, 0.5))
     assert explaining.stand_out(np.array([3.0, 4.0]), calibrated, 0) == 5.0
@@ -122,5 +143,6 @@ def test_an_even_image_has_no_place_that_spoke_for_it():
     assert heatmaps.draw(nothing, 9, 9).startswith("data:image/png;base64,")
 
 
-def test_without_an_embedding_nothing_is_similar(app):
-    assert similar.find(None, None) == []
+@pytest.mark.parametrize("embedding", [None, np.array([1.0, np.inf], np.float32)])
+def test_without_an_embedding_nothing_is_similar(app, embedding):
+    assert similar.find(None, embedding) == []

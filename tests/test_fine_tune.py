@@ -104,7 +104,7 @@ def test_its_network_answers_as_it_was_proven(whole):
     pixels, wanted = golden.read(whole / "package")
     answers = NetworkClassifier(whole / "package")
     assert (package.answers_with, package.proven) == ("network", ["litert", "keras"])
-    assert explaining.read_last_layer(package.folder).shape == (257, len(package.labels))
+    assert explaining.read_last_layer(package.folder, len(package.labels)).shape == (257, len(package.labels))
     assert np.abs(answers.probabilities(pixels[0]) - wanted[0]).max() < 1e-4
 
 

@@ -88,7 +88,7 @@ def test_numbers_that_explain_another_network_are_refused(folder, inside, traine
         weights, bias = head["weights"], head["bias"]
     explaining.write_last_layer(inside / "package", np.vstack([weights, bias]))
     outcome.take_in(folder, inside)
-    assert explaining.read_last_layer(folder / "package").shape == (len(weights) + 1, len(bias))
+    assert explaining.read_last_layer(folder / "package", len(bias)).shape == (len(weights) + 1, len(bias))
     explaining.write_last_layer(inside / "package", np.vstack([weights[::-1], bias]))
     with pytest.raises(NotBelieved, match="as its package says"):
         outcome.take_in(folder, inside)
