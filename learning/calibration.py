@@ -14,8 +14,9 @@ import numpy as np
 
 SINGLE, MULTI = "single-label", "multi-label"
 LEAST_TEMPERATURE = 1e-6  # dividing by less leaves no number
-# Inverse temperatures beyond these say only how few items there are.
-SHARPNESS_RANGE = (0.05, 20.0)
+# Inverse temperatures over the greatest say only how few items there are. The least are for networks of
+# others, which may give logits of thousands.
+SHARPNESS_RANGE = (1e-4, 20.0)
 NEWTON_STEPS = 50
 HALVINGS = 20
 ENOUGH = 1e-6  # nats an item: a step that gains less is the last
@@ -165,7 +166,7 @@ def fit_sharpness(
         limits: the least and the greatest that may come out; start: where the search begins.
     """
     sharpness, (low, high) = start, limits
-    for _ in range(20):
+    for _ in range(NEWTON_STEPS):
         probabilities = softmax(sharpness * scores)
         expected = (probabilities * scores).sum(axis=1)
         slope = (expected - (targets * scores).sum(axis=1)).sum()

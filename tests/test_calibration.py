@@ -65,6 +65,18 @@ def test_a_networks_temperature_is_found():
     assert fitted.temperature == pytest.approx(3, rel=0.1)
 
 
+@pytest.mark.parametrize("factor", [0.1, 30.0, 3e3])
+def test_logits_of_any_scale_become_the_same_probabilities(factor):
+    """Networks of others may give logits of thousands, as those that were trained without scaling."""
+    random = np.random.default_rng(0)
+    logits = 2 * random.normal(size=(500, 4))
+    targets = np.eye(4)[[random.choice(4, p=row) for row in calibration.softmax(logits / 2)]]
+    fitted = calibration.fit(factor * logits, targets, "single-label")
+    wanted = calibration.fit(logits, targets, "single-label")
+    said = fitted.probabilities(factor * logits)
+    assert np.abs(said - wanted.probabilities(logits)).max() < 1e-3
+
+
 @pytest.mark.parametrize(("task", "said"), [("single-label", [0.75, 0.25]), ("multi-label", [0.75, 0.5])])
 def test_without_an_item_the_logits_say_by_themselves(task, said):
     fitted = calibration.fit(np.zeros((0, 2)), np.zeros((0, 2)), task)
