@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -65,6 +66,7 @@ MAY_IMPORT = {
 }
 
 
+@cache
 def sources() -> list[Path]:
     files = [path for room in OURS for path in (ROOT / room).rglob("*.py")]
     return files + [ROOT / f"{room}.py" for room in OURS if (ROOT / f"{room}.py").exists()]
@@ -75,6 +77,7 @@ def module_name(path: Path) -> str:
     return name.removesuffix(".__init__")
 
 
+@cache
 def imports_of(path: Path) -> list[tuple[str, bool]]:
     """Every module that a file imports, with whether that is inside a function."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -94,10 +97,14 @@ def imports_of(path: Path) -> list[tuple[str, bool]]:
     return found
 
 
+@cache
+def modules() -> set[str]:
+    return {module_name(path) for path in sources()}
+
+
 def _targets(node: ast.ImportFrom) -> list[str]:
     dotted = [f"{node.module}.{alias.name}" for alias in node.names]
-    modules = {module_name(path) for path in sources()}
-    return [name if name in modules else node.module for name in dotted]
+    return [name if name in modules() else node.module for name in dotted]
 
 
 def is_allowed(importer: str, imported: str) -> bool:
@@ -134,11 +141,8 @@ def test_only_tensorflow_is_imported_inside_functions_and_only_by_the_trainer(pa
 
 
 def test_no_modules_import_each_other_in_a_ring():
-    names = {module_name(path) for path in sources()}
     graph = {
-        module_name(path): {
-            name for name, _ in imports_of(path) if name in names and name != module_name(path)
-        }
+        module_name(path): {name for name, _ in imports_of(path) if name in modules()} - {module_name(path)}
         for path in sources()
     }
     assert list(TopologicalSorter(graph).static_order())
