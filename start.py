@@ -21,8 +21,10 @@ VENV = ROOT / ".venv"
 OLDEST_PYTHON = (3, 11)
 BENCHMARKS = ("intake", "training", "serving", "pages")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# One process a core; a file's tests stay together, since they share a server or a trained version.
-IN_PARALLEL = ["--numprocesses", "auto", "--dist", "loadfile"]
+# A process more than there are cores, since some wait for a server or a browser.
+# A file's tests stay together, as they share one, and files keep the order that tests/conftest.py gives them.
+TEST_PROCESSES = str((os.cpu_count() or 1) + 1)
+IN_PARALLEL = ["--numprocesses", TEST_PROCESSES, "--dist", "loadfile", "--no-loadscope-reorder"]
 LINTERS = (["ruff", "check", "."], ["ruff", "format", "--check", "."])
 
 
