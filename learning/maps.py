@@ -2,7 +2,11 @@
 
 A linear layer on an average is the average of that layer on every position, so `map @ weights` is what each
 position adds to each score: class activation maps (Zhou et al. 2016, https://arxiv.org/abs/1512.04150), here
-of every stage that the embedding is made of, and exact. Keras is imported inside functions only.
+of every stage that the embedding is made of, and exact. That goes on through more layers as long as they are
+linear for the image at hand: dense layers, ReLUs as they let this image through, maxima where they lie in it.
+It is gradient times input (Ancona et al. 2018, https://arxiv.org/abs/1711.06104), which adds up to the score
+behind such layers, the biases shared out evenly. It tells what this score is made of, not what would be said
+if a place looked otherwise: then other ReLUs might let through. Keras is imported inside functions only.
 """
 
 from __future__ import annotations
@@ -13,14 +17,16 @@ from typing import Any
 
 import numpy as np
 
+from learning import tails
 from learning.efficientnet import KerasModel
+from learning.pooling import pool
+from learning.tails import Tensor, find_origin, stack
 
 MOST_POSITIONS = 16  # a side; finer maps are averaged
 MOST_FEATURES = 8_192  # of what goes into a last layer that is not on an average
 LINEAR_ENDS = ("linear", "softmax", "sigmoid")
+PASSED_ON = ("linear", "relu")  # what the layers before the last one may do to a number
 EPSILON = 1e-12  # as keras.layers.UnitNormalization has it
-
-Tensor = Any  # a symbolic tensor of Keras
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class _Part:
-    """A map, and the number (batch, 1), if any, that its average is multiplied by."""
+    """A map, and the numbers (batch, 1 or features), if any, that its average is multiplied by."""
 
     map: Tensor
     factor: Tensor | None = None
@@ -55,14 +61,17 @@ class _Part:
         """Return the map as fine as it is, times its factor."""
         from keras import ops
 
-        return self.map if self.factor is None else self.map * ops.reshape(self.factor, (-1, 1, 1, 1))
+        if self.factor is None:
+            return self.map
+        return self.map * ops.reshape(self.factor, (-1, 1, 1, self.factor.shape[-1]))
 
 
 def add_map(network: KerasModel) -> Seen:
     """Return a network with its map beside its answer.
 
-    Of a last layer on the average of a map, that map; else what goes into the last layer; and where that is
-    more than 8,192 numbers or can't be told, the answer itself; the latter two as a map of one position.
+    Of a last layer on what can be told by position, since it comes from averages, maxima or a flattened map,
+    that; else what goes into the last layer; and where that is more than 8,192 numbers or can't be told, the
+    answer itself; the latter two as a map of one position.
 
     Args:
         network: gives one number a label; a network of somebody else may be inside, between an entrance and a
@@ -80,7 +89,8 @@ def spread(vector: Tensor) -> Tensor | None:
     """Return the map (batch, h, w, features) whose mean over its positions is `vector`, or None.
 
     Args:
-        vector: (batch, features), averages of maps that may be normalised, scaled and joined.
+        vector: (batch, features), averages or maxima of maps, which may be normalised, scaled, joined and
+            given to dense layers and ReLUs.
     """
     from keras import ops
 
@@ -96,9 +106,11 @@ def _find_parts(vector: Tensor) -> list[_Part]:
     """Walk back from a vector to the maps it averages; nothing where anything else is in between."""
     from keras import layers, ops
 
-    layer, inputs = _origin(vector)
+    layer, inputs = find_origin(vector)
     if isinstance(layer, layers.GlobalAveragePooling2D) and not layer.keepdims:
         return [_Part(inputs[0])]
+    if isinstance(layer, layers.GlobalMaxPooling2D) and not layer.keepdims:
+        return [_Part(_keep_maxima(inputs[0]))]
     if isinstance(layer, layers.Concatenate) and layer.axis in (-1, 1):
         found = [_find_parts(one) for one in inputs]
         return [part for parts in found for part in parts] if all(found) else []
@@ -110,76 +122,106 @@ def _find_parts(vector: Tensor) -> list[_Part]:
         length = ops.sum(ops.square(inputs[0]), axis=-1, keepdims=True)
         factor = ops.rsqrt(ops.maximum(length, EPSILON**2))
         return [part.times(factor) for part in _find_parts(inputs[0])]
-    return []
+    return _find_through(layer, inputs[0], vector) if len(inputs) == 1 else []
 
 
-def pool(feature_map: Tensor, side: int) -> Tensor:
-    """Return (batch, side, side, channels) with the same mean over its positions as the map's."""
+def _find_through(layer: Any, given: Tensor, vector: Tensor) -> list[_Part]:
+    """Carry the map behind `given` through a layer that is linear for this image and gives `vector`."""
+    from keras import ops
+
+    activation = _name_activation(layer)
+    seen = spread(given) if activation in PASSED_ON else None
+    if seen is None:
+        return []
+    return [_Part(_weigh(layer, seen), ops.cast(vector > 0, "float32") if activation == "relu" else None)]
+
+
+def _name_activation(layer: Any) -> str | None:
+    """Return what a layer does to each number once it has weighed them, or None where that isn't known."""
+    from keras import layers
+
+    if isinstance(layer, layers.ReLU):
+        is_plain = layer.max_value is None and not layer.negative_slope and not layer.threshold
+        return "relu" if is_plain else None
+    if isinstance(layer, layers.Dense | layers.Activation):
+        return getattr(layer.activation, "__name__", None)
+    return "linear" if isinstance(layer, layers.BatchNormalization) else None
+
+
+def _weigh(layer: Any, seen: Tensor) -> Tensor:
+    """Return what a layer makes of every position before its activation."""
     from keras import layers, ops
 
-    _, height, width, channels = feature_map.shape
-    if (height, width) == (side, side):
-        return feature_map
-    if height % side == 0 and width % side == 0:
-        return layers.AveragePooling2D((height // side, width // side))(feature_map)
-    rows = ops.reshape(feature_map, (-1, height, width * channels))
-    rows = ops.matmul(share_out(height, side)[np.newaxis], rows)
-    columns = ops.matmul(share_out(width, side)[np.newaxis], ops.reshape(rows, (-1, width, channels)))
-    return ops.reshape(columns, (-1, side, side, channels))
+    if isinstance(layer, layers.Dense):
+        return ops.matmul(seen, stack(layer)[:-1]) + stack(layer)[-1]
+    if not isinstance(layer, layers.BatchNormalization):
+        return seen
+    scale = 1 / np.sqrt(np.asarray(layer.moving_variance) + layer.epsilon)
+    scale = scale * np.asarray(layer.gamma) if layer.scale else scale
+    offset = np.asarray(layer.beta) if layer.center else 0
+    return seen * scale + (offset - scale * np.asarray(layer.moving_mean))
 
 
-def share_out(many: int, few: int) -> np.ndarray:
-    """Return float32 (few, many) that averages `many` positions to `few` of the same mean, by overlap."""
-    edges = np.arange(few + 1)[:, np.newaxis] * many / few
-    starts = np.arange(many)
-    overlap = np.minimum(edges[1:], starts + 1) - np.maximum(edges[:-1], starts)
-    return (np.maximum(overlap, 0) * few / many).astype(np.float32)
+def _keep_maxima(feature_map: Tensor) -> Tensor:
+    """Return the map with nothing but its maxima, times what makes them their mean; equal ones share."""
+    from keras import ops
+
+    highest = ops.max(feature_map, axis=(1, 2), keepdims=True)
+    is_highest = ops.cast(feature_map >= highest, "float32")
+    return feature_map * is_highest / ops.mean(is_highest, axis=(1, 2), keepdims=True)
 
 
 def _see(model: KerasModel) -> Seen:
-    """Return a network with a graph of its own, seen as far as what its last layer is given."""
+    """Return a network with a graph of its own, seen as far as it can be."""
+    return _see_map(model) or _see_map(tails.lay_open(model)) or _see_last(model)
+
+
+def _see_map(model: KerasModel) -> Seen | None:
+    """Return a network with the map behind its last layer, or None where there is no such map."""
+    import keras
+
+    answer = model.outputs[0]
+    layer, inputs = _find_dense(answer) or (None, [])
+    seen = spread(inputs[0]) if layer else None
+    if seen is None:
+        return None
+    return Seen(keras.Model(model.inputs, [answer, seen], name=model.name), stack(layer))
+
+
+def _see_last(model: KerasModel) -> Seen:
+    """Return a network with what its last layer is given, or its answer, as a map of one position."""
     import keras
     from keras import layers, ops
 
     answer = model.outputs[0]
     dense = _find_dense(answer)
-    layer, inputs = dense or _origin(answer)
+    layer, inputs = dense or find_origin(answer)
     given = inputs[0] if len(inputs) == 1 else answer
-    seen = spread(given) if dense else None
-    if seen is None:
-        is_small = None not in given.shape[1:] and math.prod(given.shape[1:]) <= MOST_FEATURES
-        flat = layers.Flatten()(given if is_small else answer)
-        seen = ops.reshape(flat, (-1, 1, 1, flat.shape[-1]))
-        dense = dense if is_small else None
-    network = keras.Model(model.inputs, [answer, seen], name=model.name)
-    return Seen(network, _stack(layer) if dense else None)
+    is_small = None not in given.shape[1:] and math.prod(given.shape[1:]) <= MOST_FEATURES
+    flat = layers.Flatten()(given if is_small else answer)
+    alone = ops.reshape(flat, (-1, 1, 1, flat.shape[-1]))
+    network = keras.Model(model.inputs, [answer, alone], name=model.name)
+    return Seen(network, stack(layer) if dense and is_small else None)
 
 
 def _find_dense(answer: Tensor) -> tuple[Any, list[Tensor]] | None:
     """Return the layer that is linear on a vector, and what it is given, behind a softmax or a sigmoid."""
     from keras import layers
 
-    layer, inputs = _origin(answer)
+    layer, inputs = find_origin(answer)
     is_end = isinstance(layer, layers.Softmax) or (
-        isinstance(layer, layers.Activation) and layer.activation.__name__ in LINEAR_ENDS
+        isinstance(layer, layers.Activation) and _name_activation(layer) in LINEAR_ENDS
     )
-    layer, inputs = _origin(inputs[0]) if is_end else (layer, inputs)
-    is_linear = isinstance(layer, layers.Dense) and layer.activation.__name__ in LINEAR_ENDS
+    layer, inputs = find_origin(inputs[0]) if is_end else (layer, inputs)
+    is_linear = isinstance(layer, layers.Dense) and _name_activation(layer) in LINEAR_ENDS
     return (layer, inputs) if is_linear and len(inputs[0].shape) == 2 else None
-
-
-def _stack(dense: Any) -> np.ndarray:
-    """Return the layer's weights and, below them, its bias."""
-    kernel = np.asarray(dense.kernel, np.float32)
-    bias = np.asarray(dense.bias, np.float32) if dense.use_bias else np.zeros(kernel.shape[1], np.float32)
-    return np.vstack([kernel, bias])
 
 
 def _see_inside(network: KerasModel, inside: KerasModel) -> Seen:
     """Return `network` with the map of the network inside it, and what lies around that as it was."""
     import keras
 
-    if not getattr(inside, "inputs", None):  # a subclass of keras.Model has no graph to look into
+    if not tails.has_graph(inside):
         return _see_nothing(network)
     seen = add_map(inside)
     given, answer = _find_call(network.outputs[0], inside)
@@ -192,7 +234,7 @@ def _see_inside(network: KerasModel, inside: KerasModel) -> Seen:
 
 def _find_call(tensor: Tensor, inside: KerasModel) -> tuple[Tensor, Tensor]:
     """Walk back to where the network inside was called; return what it was given and what it answered."""
-    layer, inputs = _origin(tensor)
+    layer, inputs = find_origin(tensor)
     return (inputs[0], tensor) if layer is inside else _find_call(inputs[0], inside)
 
 
@@ -210,10 +252,3 @@ def _widen(last_layer: np.ndarray | None, outputs: int) -> np.ndarray | None:
     if last_layer is None or last_layer.shape[1] == outputs:
         return last_layer
     return np.hstack([np.zeros_like(last_layer), last_layer])
-
-
-def _origin(tensor: Tensor) -> tuple[Any, list[Tensor]]:
-    """Return the layer that made a tensor, and the tensors it made it of."""
-    history = tensor._keras_history
-    node = history.operation._inbound_nodes[history.node_index]
-    return history.operation, node.input_tensors

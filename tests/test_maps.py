@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from learning import maps, networks
+from learning import maps, networks, pooling
 from learning.litert import Network
 from learning.uploads import wrapping
 
@@ -52,10 +52,63 @@ def test_a_head_on_an_average_says_what_every_position_adds(
     assert np.abs((told - told.mean()) - (logits - logits.mean())).max() < 1e-5
 
 
+def make_tail(keras, name):
+    """Return the end of a network, as people write it."""
+    layers = keras.layers
+    if name == "teachable machine":
+        nested = (
+            [layers.GlobalAveragePooling2D()],
+            [layers.Dense(20, "relu"), layers.Dense(3, use_bias=False)],
+        )
+        return [keras.Sequential(part) for part in nested]
+    return {
+        "flattened": [layers.Flatten(), layers.Dropout(0.2), layers.Dense(20, "relu"), layers.Dense(3)],
+        "reshaped": [layers.Reshape((-1,)), layers.Dense(20), layers.ReLU(), layers.Dense(3)],
+        "deep": [
+            *(layers.Flatten(), layers.Dense(20, "relu"), layers.BatchNormalization()),
+            *(layers.Dense(10, "relu"), layers.Dense(3)),
+        ],
+        "flattened at last": [layers.Flatten(), layers.Dense(3)],
+        "maxima": [layers.GlobalMaxPooling2D(), layers.Dense(20), layers.Activation("relu"), layers.Dense(3)],
+    }[name]
+
+
+@pytest.mark.trainer
+@pytest.mark.parametrize(
+    "name", ["flattened", "reshaped", "deep", "flattened at last", "maxima", "teachable machine"]
+)
+def test_every_position_adds_its_gradient_times_itself(keras, tmp_path, name):
+    tf = pytest.importorskip("tensorflow")
+    network = build(keras, *make_tail(keras, name))
+    for weights in network.trainable_weights:  # biases too
+        weights.assign_add(0.1 * keras.random.normal(weights.shape, seed=len(weights.shape)))
+    logits, where, last_layer = see(network, tmp_path, "logits")
+    added = where @ last_layer[:-1] + last_layer[-1]
+    assert np.abs(added.mean(axis=(0, 1)) - logits).max() < 1e-5
+    before = keras.Model(network.inputs, network.layers[1].output)(PIXELS[np.newaxis] / np.float32(255))
+    with tf.GradientTape() as tape:
+        tape.watch(before)
+        said = before
+        for layer in network.layers[2:]:
+            said = layer(said)
+        first = said[0, 0]
+    assert np.abs(said[0] - logits).max() < 1e-5
+    expected = 14 * 14 * np.sum(before * tape.gradient(first, before), axis=-1)[0]
+    apart = added[..., 0] - expected
+    assert np.abs(apart - apart.mean()).max() < 1e-3
+
+
+@pytest.mark.trainer
+def test_images_are_told_apart_by_more_than_the_scores_of_a_flattened_map(keras, tmp_path):
+    _, where, last_layer = see(build(keras, *make_tail(keras, "flattened at last")), tmp_path, "logits")
+    assert where.shape == (14, 14, 3 + 16)
+    assert last_layer.shape == (3 + 16 + 1, 3)
+
+
 @pytest.mark.trainer
 def test_of_any_other_network_the_map_is_what_its_last_layer_is_given(keras, tmp_path):
     layers = keras.layers
-    network = build(keras, layers.Flatten(), layers.Dense(20, "relu"), layers.Dense(3))
+    network = build(keras, layers.Flatten(), layers.Dense(20, "tanh"), layers.Dense(3))
     logits, where, last_layer = see(network, tmp_path, "logits")
     assert where.shape == (1, 1, 20)
     assert np.abs(where[0, 0] @ last_layer[:-1] + last_layer[-1] - logits).max() < 1e-5
@@ -64,9 +117,9 @@ def test_of_any_other_network_the_map_is_what_its_last_layer_is_given(keras, tmp
 @pytest.mark.trainer
 def test_a_network_that_gives_its_last_layer_too_much_shows_its_logits(keras, tmp_path, monkeypatch):
     monkeypatch.setattr(maps, "MOST_FEATURES", 100)
-    logits, where, last_layer = see(
-        build(keras, keras.layers.Flatten(), keras.layers.Dense(3)), tmp_path, "logits"
-    )
+    layers = keras.layers
+    network = build(keras, layers.Flatten(), layers.Activation("tanh"), layers.Dense(3))
+    logits, where, last_layer = see(network, tmp_path, "logits")
     assert np.array_equal(where[0, 0], logits)
     assert last_layer is None
 
@@ -74,6 +127,6 @@ def test_a_network_that_gives_its_last_layer_too_much_shows_its_logits(keras, tm
 @pytest.mark.parametrize(("many", "few"), [(56, 7), (130, 9), (17, 9), (5, 5)])
 def test_averaging_to_fewer_positions_keeps_the_mean(many, few):
     values = np.random.default_rng(0).normal(size=many)
-    shares = maps.share_out(many, few)
+    shares = pooling.share_out(many, few)
     assert np.allclose(shares.sum(axis=1), 1)
     assert abs((shares @ values).mean() - values.mean()) < 1e-6

@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from learning.maps import share_out
+from learning.pooling import share_out
 from serving.explain import Explanation
 
 MOST_PIXELS = 480  # of the longer side: it is smooth, and the browser scales it
