@@ -29,7 +29,7 @@ from datasets.labelling import WAYS, SentList
 from jobs import backup, database, doctor, imports, leftovers, local, sandbox, supervisor, training
 from learning.package import PackageDamaged
 from models import TASKS, Dataset, Import, ImportFile, Job, User, Version, db, now, prepare_engine
-from serving import batches, classifier, tables, telling
+from serving import batches, classifier, heatmaps, tables, telling
 from web import auth, invitations, listening, measures, request_ids, tokens
 from web.oauth import metadata
 
@@ -37,7 +37,7 @@ from web.oauth import metadata
 REFUSALS = (
     *(config.BadSetting, database.DataRefused, listening.PortTaken, backup.BackupRefused),
     *(auth.PasswordRefused, auth.UserNameRefused, names.NameRefused),
-    *(PackageDamaged, classifier.VersionUnusable, tables.TableRefused),
+    *(PackageDamaged, classifier.VersionUnusable, tables.TableRefused, heatmaps.NotSaved),
     *(LabelListRefused, editing.ChangeRefused),
 )
 
@@ -280,6 +280,8 @@ def _first_admin() -> User | None:
 @click.option("--csv", "table", type=click.Path(dir_okay=False, path_type=Path), help="Fill this table.")
 @click.option("--fresh", is_flag=True, help="Begin the table anew instead of going on with it.")
 @click.option("--top", type=click.IntRange(1), help="Only the likeliest labels, so many.")
+@click.option("--explain", is_flag=True, help="Say why: what mattered, and the taught images most like it.")
+@click.option("--heatmap", type=click.Path(dir_okay=False, path_type=Path), help="Paint why into this PNG.")
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
 def predict(
     paths: tuple[Path, ...],
@@ -287,10 +289,7 @@ def predict(
     dataset: str | None,
     number: int | None,
     column: str,
-    table: Path | None,
-    fresh: bool,
-    top: int | None,
-    as_json: bool,
+    **how: Any,
 ) -> None:
     """Say what images show: files, folders, or CSVs with a column of paths.
 
@@ -300,17 +299,19 @@ def predict(
         raise click.UsageError("Give either --package or --dataset.")
     if number and package:
         raise click.UsageError("--version is of a dataset; a package is one version.")
-    if fresh and not table:
-        raise click.UsageError("--fresh goes with --csv.")
+    wish = telling.Wish(**how)
+    if wish.fault:
+        raise click.UsageError(wish.fault)
     found = finding.find_images(paths, column)
     if not found:
         raise click.ClickException("There is no image there. JPEG, PNG, WebP, GIF and BMP are taken.")
+    if wish.heatmap and len(found) > 1:
+        raise click.UsageError("--heatmap is of one image.")
     images = [batches.ImageFile(name, path.read_bytes) for name, path in found.items()]
     with nullcontext() if package else _open().app_context():
         answerer = batches.by_package(package) if package else _find_answerer(dataset, number)
-        fill, tell = telling.fill, telling.tell
-        told = fill(table, fresh, answerer, images, top) if table else tell(answerer, images, top, as_json)
-    if as_json:
+        told = telling.answer(wish, answerer, images)
+    if wish.as_json:
         click.echo(json.dumps(told))
     if told["refused"]:
         raise click.ClickException(f"{told['refused']:,} of {len(images):,} images could not be answered.")

@@ -1,7 +1,8 @@
 """Why a network said what it said: what each position of the image added to a label, or took from it.
 
-Exact, where the last layer is linear on the mean of a map (learning/maps.py): Zhou et al. 2016, "Learning
-Deep Features for Discriminative Localization", https://arxiv.org/abs/1512.04150. Of any other network, what
+Exact, where the last layer is linear on the mean of a map (learning/maps.py, which tells what that means
+behind further layers): Zhou et al. 2016, "Learning Deep Features for Discriminative Localization",
+https://arxiv.org/abs/1512.04150. Of any other network, what
 hiding a part of the image takes from the label: Zeiler & Fergus 2014, "Visualizing and Understanding
 Convolutional Networks", https://arxiv.org/abs/1311.2901 (many random masks, RISE, Petsiuk et al. 2018,
 https://arxiv.org/abs/1806.07421, would take some thousand calls). No TensorFlow is needed.
@@ -20,7 +21,7 @@ import numpy as np
 from learning import golden
 from learning.calibration import SINGLE, Calibration
 from learning.litert import Network
-from learning.package import HEAD, NETWORK_FILE, Package
+from learning.package import HEAD, HEAD_FILE, NETWORK_FILE, Package, read_head
 from utils import open_atomically
 
 LAST_LAYER_FILE = "explain.npy"  # float32 (features + 1, labels), the bias last
@@ -33,9 +34,12 @@ TOLERANCE = 1e-3  # of a probability; a network's own softmax may have been cut 
 
 def find_last_layer(package: Package) -> np.ndarray | None:
     """Return float (features + 1, labels), the bias last, that gives logits of the map's mean; or None."""
-    if package.answers_with == HEAD:
+    if package.answers_with != HEAD:
+        return read_last_layer(package.folder, len(package.labels))
+    if package.weights is not None:
         return np.vstack([package.weights, package.bias])
-    return read_last_layer(package.folder, len(package.labels))
+    path = package.folder / HEAD_FILE  # its whole network answers alone
+    return np.vstack(read_head(path)) if path.exists() else None
 
 
 def can_be_exact(seen: np.ndarray | None, last_layer: np.ndarray | None) -> bool:

@@ -45,10 +45,14 @@ class Network:
         logits = self.logits(pixels)
         return logits, None if self._map is None else self._interpreter.get_tensor(self._map)[0]
 
+    def look(self, pixels: np.ndarray) -> tuple[Said, np.ndarray | None]:
+        """Return what `say` does, and the map that it comes from, where there is one."""
+        logits, seen = self.logits_with_map(pixels)
+        return Said(logits, None if seen is None else seen.mean(axis=(0, 1))), seen
+
     def say(self, pixels: np.ndarray) -> Said:
         """Return the logits, and the mean of the map, for `center_crop`'s uint8 (size, size, 3)."""
-        logits, seen = self.logits_with_map(pixels)
-        return Said(logits, None if seen is None else seen.mean(axis=(0, 1)))
+        return self.look(pixels)[0]
 
 
 class NetworkClassifier:
@@ -75,3 +79,7 @@ class NetworkClassifier:
             NoAnswer: the network gives no number.
         """
         return self.package.answer(self._network.say(pixels))
+
+    def look(self, pixels: np.ndarray) -> tuple[Said, np.ndarray | None]:
+        """Return what is said of uint8 (size, size, 3), and the map it comes from, where there is one."""
+        return self._network.look(pixels)

@@ -28,6 +28,7 @@ FORMAT = "pigeonhole-package"
 FORMAT_VERSION = 1
 HEAD, NETWORK = "head", "network"
 NETWORK_FILE = "model.tflite"
+HEAD_FILE = "head.npz"
 REJECTION_FILE = rejection.FILE
 LOCK_FILE = ".lock"
 TRAINED_THRESHOLDS = "trained_thresholds"  # in package.json: the training's, once others were chosen
@@ -333,11 +334,11 @@ def _read_network(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_whole_head(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
-    weights, bias = _read_head(folder / "head.npz")
+    weights, bias = read_head(folder / HEAD_FILE)
     backbone = spec["backbone"]
     shape = (backbone["embedding_size"], len(spec["labels"]))
     if weights.shape != shape or bias.shape != shape[1:]:
-        raise PackageDamaged(f"{folder / 'head.npz'} does not fit package.json.")
+        raise PackageDamaged(f"{folder / HEAD_FILE} does not fit package.json.")
     return {
         "backbone": backbone["name"],
         "backbone_identifier": backbone["identifier"],
@@ -346,7 +347,12 @@ def _read_whole_head(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read_head(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def read_head(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return a head's weights, float64 (embedding size, labels), and bias, float64 (labels,).
+
+    Raises:
+        PackageDamaged: the file is missing or damaged.
+    """
     try:
         with np.load(path, allow_pickle=False) as head:
             return head["weights"].astype(np.float64), head["bias"].astype(np.float64)

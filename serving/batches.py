@@ -17,12 +17,13 @@ from learning.embeddings import count_cores
 from learning.litert import NetworkClassifier
 from learning.package import NETWORK_FILE, Decision, NoAnswer
 from models import Version
-from serving import classifier
+from serving import classifier, similar
+from serving.explain import Engine
 from serving.files import FileAnswer
+from serving.similar import Similar
 from utils import ImageRefused, center_crop, open_image
 
 AHEAD = 4  # images that wait for each interpreter
-Ask = Callable[[np.ndarray], Decision]  # of uint8 (size, size, 3)
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,10 @@ class Answerer:
     name: str
     labels: tuple[str, ...]
     input_size: int  # pixels
-    open: Callable[[], Ask]  # a new interpreter, for one thread
+    open: Callable[[], Engine]  # with a new interpreter, for one thread
     threshold_mark: str = ""  # Package.threshold_mark
+    # The taught images most like an embedding; a package alone has none of them.
+    find_similar: Callable[[np.ndarray | None], list[Similar]] = lambda embedding: []
 
 
 def by_package(folder: Path) -> Answerer:
@@ -56,7 +59,7 @@ def by_package(folder: Path) -> Answerer:
         name=f"package {hashlib.sha256(content).hexdigest()[:12]}",
         labels=tuple(first.package.labels),
         input_size=first.package.input_size,
-        open=lambda: NetworkClassifier(folder).answer,
+        open=partial(NetworkClassifier, folder),
     )
 
 
@@ -72,8 +75,9 @@ def by_version(version: Version) -> Answerer:
         name=f"{version.dataset.slug} {version.number}{f' (thresholds {mark})' if mark else ''}",
         labels=tuple(package.labels),
         input_size=package.input_size,
-        open=lambda: open_apart().answer,
+        open=open_apart,
         threshold_mark=mark,
+        find_similar=partial(similar.find, version),
     )
 
 
@@ -83,7 +87,7 @@ def answer_all(answerer: Answerer, files: Sequence[ImageFile]) -> Iterator[FileA
     Close the iterator to end early; what other threads have begun is then waited for.
     """
     count = min(count_cores(), len(files))
-    free: SimpleQueue[Ask] = SimpleQueue()
+    free: SimpleQueue[Engine] = SimpleQueue()
     for _ in range(count):
         free.put(answerer.open())
     executor = ThreadPoolExecutor(max(1, count))
@@ -108,7 +112,7 @@ def _in_order(
         yield waiting.popleft().result()
 
 
-def _answer(answerer: Answerer, free: SimpleQueue[Ask], file: ImageFile) -> FileAnswer:
+def _answer(answerer: Answerer, free: SimpleQueue[Engine], file: ImageFile) -> FileAnswer:
     try:
         pixels = center_crop(open_image(file.read()), answerer.input_size)
         return FileAnswer.of(file.name, _ask(free, pixels))
@@ -118,10 +122,10 @@ def _answer(answerer: Answerer, free: SimpleQueue[Ask], file: ImageFile) -> File
         return FileAnswer(file.name, refusal=f"The file cannot be read ({error.strerror}).")
 
 
-def _ask(free: SimpleQueue[Ask], pixels: np.ndarray) -> Decision:
+def _ask(free: SimpleQueue[Engine], pixels: np.ndarray) -> Decision:
     """Ask an interpreter that nobody else is asking: there is one for every thread."""
-    ask = free.get()
+    engine = free.get()
     try:
-        return ask(pixels)
+        return engine.answer(pixels)
     finally:
-        free.put(ask)
+        free.put(engine)

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from learning import explaining
+from learning.litert import NetworkClassifier
 from learning.package import NoAnswer, require_numbers
 from models import Version
 from serving import classifier
 from serving.classifier import Classifier, VersionUnusable
 from utils import center_crop, open_image, upright_size
+
+Engine = Classifier | NetworkClassifier  # both have a package and `look`
 
 
 class LabelUnknown(ValueError):
@@ -72,19 +75,22 @@ def explain(version: Version, content: bytes, label: str | None = None) -> Expla
     """
     engine = classifier.find(version)
     with engine.line.place():
-        image = open_image(content)
-        box = _find_box(*upright_size(image))
-        pixels = center_crop(image, engine.package.input_size)
-        said, seen = engine.look(pixels)
-        place = _choose(engine, said.logits, label)
-        score = explaining.stand_out(said.logits, engine.package.calibration, place)
-        method, weights = _weigh(engine, pixels, seen, place)
+        return explain_with(engine, content, label)
+
+
+def explain_with(engine: Engine, content: bytes, label: str | None = None) -> Explanation:
+    """Return why `engine`, of a version or of a package alone, says what it says; otherwise as `explain`."""
+    image = open_image(content)
+    box = _find_box(*upright_size(image))
+    pixels = center_crop(image, engine.package.input_size)
+    said, seen = engine.look(pixels)
+    place = _choose(engine, said.logits, label)
+    score = explaining.stand_out(said.logits, engine.package.calibration, place)
+    method, weights = _weigh(engine, pixels, seen, place)
     return Explanation(engine.package.labels[place], method, weights, float(score), box, said.embedding)
 
 
-def _weigh(
-    engine: Classifier, pixels: np.ndarray, seen: np.ndarray | None, place: int
-) -> tuple[str, np.ndarray]:
+def _weigh(engine: Engine, pixels: np.ndarray, seen: np.ndarray | None, place: int) -> tuple[str, np.ndarray]:
     last_layer = explaining.find_last_layer(engine.package)
     calibrated = engine.package.calibration
     if explaining.can_be_exact(seen, last_layer):
@@ -97,7 +103,7 @@ def _weigh(
     return explaining.OCCLUSION, explaining.occlude(ask, pixels)
 
 
-def _choose(engine: Classifier, logits: np.ndarray, label: str | None) -> int:
+def _choose(engine: Engine, logits: np.ndarray, label: str | None) -> int:
     labels = engine.package.labels
     try:
         probabilities = require_numbers(engine.package.calibration.probabilities(logits))

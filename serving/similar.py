@@ -25,6 +25,11 @@ class Similar:
     item: Item
     similarity: float
 
+    def as_json(self) -> dict:
+        """The image's id, its labels and how like it is, as the API and the command line show them."""
+        labels = [label.name for label in self.item.labels]
+        return {"item": self.item.id, "labels": labels, "similarity": round(self.similarity, 4)}
+
 
 def find(version: Version, embedding: np.ndarray | None, count: int = COUNT) -> list[Similar]:
     """Return the images of the version's dataset most like an embedding, likest first, at most `count`.

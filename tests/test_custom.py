@@ -17,6 +17,8 @@ from learning.inputs import NotEnough
 from learning.package import load_package
 from learning.work import Stopped, Work
 from models import db
+from serving import explain
+from tests.photos import photo
 from tests.teaching import teach
 from tests.trained import COLOURS, make_images
 
@@ -101,6 +103,7 @@ def test_lines_of_model_add_run_too_in_greyscale_with_a_loss_of_choice(train):
     code = "model.add(Conv2D(4, 3, activation='relu'))\nmodel.add(MaxPooling2D())\nmodel.add(Flatten())\n"
     run = train(code, colour="greyscale", loss="focal")
     assert run.job.state == "finished", training.log(run)
+    assert explain.explain(run.version, photo(COLOURS["red"], 1)).method == "exact"
 
 
 def try_to_begin(folder, task):

@@ -10,11 +10,10 @@ from learning.calibration import MULTI, SINGLE, Calibration
 from learning.embeddings import Embedder
 from learning.litert import NetworkClassifier
 from learning.package import load_package
-from serving import explain, similar
+from serving import explain, heatmaps, similar
 from serving.explain import Explanation, LabelUnknown
 from tests.trained import COLOURS, as_bytes, make_photo
 from utils import center_crop, open_image
-from web import heatmaps
 
 RED = as_bytes(make_photo(COLOURS["red"], seed=7))
 
@@ -140,7 +139,7 @@ def test_where_it_was_is_told_in_words(shape):
 def test_an_even_image_has_no_place_that_spoke_for_it():
     nothing = Explanation("red", "exact", np.zeros((7, 7)), 0.0, (0, 0, 9, 9), None)
     assert heatmaps.describe(nothing) == ("", "")
-    assert heatmaps.draw(nothing, 9, 9).startswith("data:image/png;base64,")
+    assert heatmaps.paint(nothing, 9, 9).getchannel("A").getextrema() == (0, 0)
 
 
 @pytest.mark.parametrize("embedding", [None, np.array([1.0, np.inf], np.float32)])

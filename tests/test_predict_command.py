@@ -8,10 +8,14 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import server
-from serving import batches, telling
+from datasets import intake
+from models import db
+from serving import batches, explain, heatmaps, telling
 from tests.house import environment, wait_until
 from tests.trained import COLOURS, ROOT, as_bytes, make_photo
 
@@ -82,6 +86,48 @@ def test_lines_go_to_standard_output_and_refusals_to_standard_error(answerer, ph
     assert len(out.splitlines()) == 12 and out.startswith("blue0.jpg: blue ")
     assert "broken.jpg: This is not a" in err
     assert told["refused"] == 1
+
+
+def test_the_package_alone_and_the_version_explain_as_the_api_does(app, dataset, trained, answerer, photos):
+    version, image = trained.install(app, dataset), images_of(photos)[-1]
+    expected = explain.explain(version, image.read()).as_json()
+    for one in (answerer, batches.by_version(version)):
+        told = telling.answer(telling.Wish(as_json=True, explain=True), one, [image])["predictions"][0]
+        found = told["explanation"]
+        assert (found["label"], found["method"], found["box"]) == ("red", "exact", expected["box"])
+        assert found["scale"] == pytest.approx(expected["scale"], abs=1e-3)
+        assert np.abs(np.array(found["heatmap"]) - expected["heatmap"]).max() < 1e-3
+
+
+def test_a_package_without_its_head_is_explained_by_hiding_parts(trained, photos, tmp_path):
+    folder = shutil.copytree(trained.package, tmp_path / "package")
+    (folder / "head.npz").unlink()
+    wish = telling.Wish(as_json=True, explain=True)
+    told = telling.answer(wish, batches.by_package(folder), images_of(photos)[-1:])
+    assert told["predictions"][0]["explanation"]["method"] == "occlusion"
+
+
+def test_why_is_said_in_words_in_marks_and_by_taught_images(app, dataset, trained, photos, capsys):
+    content = (trained.package.parent / "colours" / "red" / "0.jpg").read_bytes()
+    number = intake.take(dataset, "red/0.jpg", content, ["red"]).item.id
+    db.session.commit()
+    answerer = batches.by_version(trained.install(app, dataset))
+    telling.answer(telling.Wish(explain=True), answerer, images_of(photos)[:1] + images_of(photos)[-1:])
+    out = capsys.readouterr().out.splitlines()
+    words, *rows = out[-10:-2]
+    assert words.startswith("  What spoke most for red: the ")
+    assert len(rows) == 7 and all(len(row.split()) == 7 for row in rows) and "#" in "".join(rows)
+    assert out[-2].endswith("exact: the parts add up to the answer)")
+    assert out[-1].startswith("  Most similar of what was taught: red 0.") and f"(image {number})" in out[-1]
+
+
+def test_what_mattered_is_painted_over_the_image(answerer, photos, tmp_path):
+    path, images = tmp_path / "why.png", images_of(photos)[-1:]
+    telling.answer(telling.Wish(as_json=True, heatmap=path), answerer, images)
+    picture = Image.open(path)
+    assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", (320, 240))
+    with pytest.raises(heatmaps.NotSaved, match="cannot be written"):
+        telling.answer(telling.Wish(heatmap=tmp_path / "nowhere" / "why.png"), answerer, images)
 
 
 def test_another_package_may_not_go_on_with_a_table(answerer, trained, photos, tmp_path):

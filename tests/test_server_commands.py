@@ -113,11 +113,19 @@ def test_a_token_for_nobody_or_for_nothing_is_refused(call, words):
         ("predict", ".", "--package", "x", "--version", "1"),
         ("predict", ".", "--dataset", "x", "--fresh"),
         ("predict", ".", "--dataset", "x", "--top", "0"),
+        ("predict", ".", "--dataset", "x", "--explain", "--csv", "out.csv"),
         ("predict", "nowhere.jpg", "--dataset", "x"),
     ],
 )
 def test_wrong_usage_is_status_2(call, words):
     assert call(*words)[0] == 2
+
+
+def test_one_picture_is_painted_of_one_image(call, tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(b"an image")
+    status, _, err = call("predict", tmp_path, "--dataset", "x", "--heatmap", tmp_path / "why.png")
+    assert status == 2 and "of one image" in err
 
 
 def test_a_csv_says_the_labels_of_a_zip_and_the_columns_can_be_chosen(call, rows, tmp_path):

@@ -43,7 +43,7 @@ MAY_IMPORT = {
             "learning.suspects",
             "learning.comparison",
         ),
-        "learning.explaining",
+        *("learning.explaining", "learning.pooling"),
     },
     "jobs.runs": {"utils"},
     "jobs": {

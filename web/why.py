@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Callable
 
 from flask import abort, g
 
 from datasets import storage
 from models import Dataset, Item, Prediction, Version
-from serving import explain, similar
+from serving import explain, heatmaps, similar
 from serving.classifier import Busy, VersionUnusable
 from serving.explain import Explanation, LabelUnknown
 from serving.similar import Similar
@@ -34,6 +36,13 @@ def ask(version: Version, content: bytes, label: str | None = None) -> Explanati
     except Busy as error:
         measures.count_queue_full()
         abort(503, str(error))
+
+
+def draw(explanation: Explanation, width: int, height: int) -> str:
+    """Return what `heatmaps.paint` paints for an upright image of that size, as a data: address."""
+    buffer = io.BytesIO()
+    heatmaps.paint(explanation, width, height).save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def may_see_items(dataset: Dataset) -> bool:
@@ -72,14 +81,6 @@ def as_json(
     """
     body: dict[str, dict | list] = {"explanation": explanation.as_json()}
     if may_see_items(version.dataset):
-        body["similar"] = [_entry(one, address) for one in find_similar(version, explanation)]
+        found = find_similar(version, explanation)
+        body["similar"] = [{**one.as_json(), "image": {"url": address(one.item)}} for one in found]
     return body
-
-
-def _entry(one: Similar, address: Callable[[Item], str]) -> dict:
-    return {
-        "item": one.item.id,
-        "labels": [label.name for label in one.item.labels],
-        "similarity": round(one.similarity, 4),
-        "image": {"url": address(one.item)},
-    }

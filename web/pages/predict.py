@@ -10,10 +10,10 @@ from werkzeug.wrappers import Response as AnyResponse
 from datasets import storage
 from datasets.names import make_inert
 from models import Dataset, Prediction, Version, db
-from serving import feedback
+from serving import feedback, heatmaps
 from serving.explain import Explanation
 from utils import ImageRefused
-from web import charts, heatmaps, why
+from web import charts, why
 from web.access import get_dataset, get_user, has_role, public
 from web.answers import answer_all, find_version, get_prediction
 from web.inputs import local_address
@@ -92,7 +92,7 @@ def _explain(prediction: Prediction) -> dict:
     answer, version, explanation = _ask_why(prediction)
     return {
         "explanation": explanation,
-        "heat": heatmaps.draw(explanation, answer["image"]["width"], answer["image"]["height"]),
+        "heat": why.draw(explanation, answer["image"]["width"], answer["image"]["height"]),
         "places": heatmaps.describe(explanation),
         "similar": why.find_similar(version, explanation),
     }
