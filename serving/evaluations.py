@@ -6,6 +6,7 @@ multi-label version says of an item is decided by the thresholds that are in for
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -64,12 +65,11 @@ class Evaluation:
         """The row of every item, by its hash."""
         return {sha256: row for row, sha256 in enumerate(self.hashes)}
 
-    @cached_property
     def taught(self) -> list[frozenset[str]]:
-        """The labels of every item, as they were then."""
-        kinds, rows = np.unique(self.truth, axis=0, return_inverse=True)
-        sets = [frozenset(self.labels[place] for place in np.flatnonzero(kind)) for kind in kinds]
-        return [sets[row] for row in rows.ravel().tolist()]
+        """Return the labels of every item, as they were then."""
+        named = [self.labels[place] for place in np.nonzero(self.truth)[1].tolist()]
+        ends = [0, *self.truth.sum(axis=1).cumsum().tolist()]
+        return [frozenset(named[start:end]) for start, end in itertools.pairwise(ends)]
 
     @cached_property
     def suspects(self) -> Suspects:
