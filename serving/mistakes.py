@@ -111,11 +111,16 @@ def _suggested(evaluation: Evaluation, row: int, queue: str, cell: Cell) -> np.n
 
 
 def guesses(evaluation: Evaluation, row: int) -> list[Guess]:
-    """Return the likeliest labels of an item with those it bears, likeliest first; MOST_GUESSES at most."""
+    """Return the likeliest labels of an item with those it bears, likeliest first; MOST_GUESSES at most.
+
+    Where these are more, the least likely that it does not bear make way for those it does.
+    """
     order = np.argsort(-evaluation.probabilities[row], kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     is_shown = (rank < GUESSES) | evaluation.truth[row] | (evaluation.said[row] & evaluation.has_several)
+    shown = order[is_shown[order]]
+    kept = np.argsort(~evaluation.truth[row, shown], kind="stable")[:MOST_GUESSES]
     return [
         Guess(
             label=evaluation.labels[place],
@@ -123,5 +128,5 @@ def guesses(evaluation: Evaluation, row: int) -> list[Guess]:
             is_taught=bool(evaluation.truth[row, place]),
             is_said=bool(evaluation.said[row, place]),
         )
-        for place in order[is_shown[order]][:MOST_GUESSES]
+        for place in shown[np.sort(kept)]
     ]

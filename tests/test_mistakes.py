@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,12 @@ def test_the_label_that_was_taught_is_shown_however_unlikely():
         ("metal", False, False),
         ("paper", True, False),
     ]
+
+
+def test_the_label_that_was_taught_is_shown_however_many_are_said():
+    of = evaluation([np.linspace(1, 0, 12)], [[0] * 11 + [1]], (0.0,) * 12)
+    told = mistakes.guesses(replace(of, labels=list("abcdefghijkl")), 0)
+    assert "".join(guess.label for guess in told) == "abcdefghl"
 
 
 def test_a_suspect_stands_in_its_queue_with_its_suggestion():
