@@ -6,17 +6,22 @@ import io
 import logging
 import os
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
+from flask import Flask
 from PIL import Image
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import joinedload
 
-from models import Dataset, Version, db
+from models import Dataset, LiveChange, Version, db
 from serving import classifier, prediction
 
 logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0  # between two looks at what has gone live
 
 _turn = threading.Lock()
 _tried: set[str] = set()  # run folders whose versions have answered in this process, or could not
@@ -39,6 +44,34 @@ def warm_up() -> None:
                     _answer_once(version)
             except classifier.VersionUnusable as error:
                 _warn_once(version, error)
+            except classifier.Busy:
+                continue  # so many ask it that it is warm by then
+
+
+def keep_warm(app: Flask, seen: int | None) -> None:
+    """Warm up whenever something has gone live, whichever process was told; to be run in a daemon thread."""
+    while True:
+        time.sleep(LOOK_SECONDS)
+        with app.app_context():
+            try:
+                seen = warm_what_is_new(seen)
+            except SQLAlchemyError:
+                continue  # who asks for anything is told; it is looked at again
+
+
+def warm_what_is_new(seen: int | None = None) -> int:
+    """Warm up if something has gone live since `seen`; return what to give the next time.
+
+    Args:
+        seen: what it returned the time before; None the first time.
+    """
+    db.session.rollback()
+    db.session.connection(execution_options={"is_reading": True})
+    newest = db.session.scalar(select(func.max(LiveChange.id))) or 0
+    if newest != seen:
+        warm_up()
+    db.session.rollback()
+    return newest
 
 
 def _answer_once(version: Version) -> None:

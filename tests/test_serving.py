@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 
+from jobs import live
 from learning.package import update_spec
 from models import Dataset, Version, db
 from serving import classifier, prediction, warmup
@@ -113,6 +115,26 @@ def test_warming_up_passes_over_a_version_it_cannot_load(app, version, caplog):
     (app.config["PIGEONHOLE"].folder("runs") / version.run.folder / "package" / "package.json").unlink()
     warmup.warm_up()
     assert f"Version {version.number} of {version.dataset.slug}: " in caplog.text
+
+
+def test_warming_up_leaves_alone_what_everybody_asks_already(app, version):
+    warmup.forget()
+    line = classifier.find(version).line
+    with ExitStack() as crowd:
+        for _ in range(app.config["PIGEONHOLE"].predict_queue):
+            crowd.enter_context(line.place())
+        warmup.warm_up()
+
+
+def test_what_went_live_elsewhere_is_warmed_at_the_next_look_and_once(app, dataset, version, trained, alice):
+    live.make_live(dataset, trained.install(app, dataset, is_live=False), alice)
+    db.session.commit()
+    seen = warmup.warm_what_is_new(0)
+    assert dataset.live_version == 2 and classifier._load_package.cache_info().currsize
+    classifier.forget()
+    warmup.forget()
+    assert warmup.warm_what_is_new(seen) == seen
+    assert not classifier._load_package.cache_info().currsize
 
 
 def test_predicting_imports_neither_tensorflow_nor_scikit_learn(app, version):

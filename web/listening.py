@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from typing import Any
 
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from serving.warmup import warm_up
+from serving import warmup
 from web import crowding
 from web.crowding import CountingPool
 
@@ -127,14 +128,15 @@ def _let_go_when_crowded(worker: Worker, message: Any) -> None:
 
 
 def _begin(app: Flask, worker: Worker) -> None:
+    """Load what answers before the first request, and what goes live later, in each process for itself."""
     crowding.watch(app, worker.tpool)
-    _warm_up(app)
+    threading.Thread(target=warmup.keep_warm, args=(app, _warm_up(app)), name="warm", daemon=True).start()
 
 
-def _warm_up(app: Flask) -> None:
-    """Load what answers before the first request, in each process for itself."""
+def _warm_up(app: Flask) -> int | None:
     try:
         with app.app_context():
-            warm_up()
+            return warmup.warm_what_is_new()
     except SQLAlchemyError as error:  # it answers all the same, and /readyz says what is wrong
         app.logger.warning("Not warmed up: %s", error)
+        return None
