@@ -7,7 +7,7 @@ look up what each does to 100,000 images.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,8 +180,25 @@ def keep(folder: str | Path, limits: Sequence[float]) -> None:
     Raises:
         PackageDamaged: package.json is missing or damaged.
     """
-    update_spec(folder, lambda spec: _with(spec, list(limits)))
+    change(folder, lambda present: limits)
+
+
+def change(folder: str | Path, choose: Callable[[list[float]], Sequence[float]]) -> None:
+    """Let a package have the thresholds that `choose` gives for the present ones, one a label.
+
+    Nobody else can change them in between. Errors are those of `keep`.
+    """
+    update_spec(folder, lambda spec: _with(spec, list(choose(present_of(spec)))))
     _renew_card(folder)
+
+
+def present_of(spec: dict[str, Any]) -> list[float]:
+    """Return from which probability on each label is said; 0 where the likeliest one always is.
+
+    Raises:
+        ValueError: package.json's calibration is damaged.
+    """
+    return list(calibration.from_spec(spec).thresholds or (0.0,) * len(spec["labels"]))
 
 
 def reset(folder: str | Path) -> None:

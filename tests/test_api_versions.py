@@ -178,6 +178,12 @@ def test_thresholds_are_chosen_for_all_labels_or_some(ask, versions, sent, kept)
     assert ask("GET", f"{VERSIONS}/1").json["thresholds"] == kept
 
 
+def test_what_is_refused_in_part_changes_nothing(ask, versions):
+    answer = ask("PATCH", f"{VERSIONS}/1", json={"thresholds": 0.7, "tells_unknown": True})
+    assert answer.status_code == 409  # it has learnt nothing of the unknown
+    assert ask("GET", f"{VERSIONS}/1").json["thresholds"] is None
+
+
 def test_thresholds_that_are_not_named_stay_and_null_takes_all_back(ask, versions):
     ask("PATCH", f"{VERSIONS}/1", json={"thresholds": {"blue": 0.8}})
     answer = ask("PATCH", f"{VERSIONS}/1", json={"thresholds": {"red": 0.6}})

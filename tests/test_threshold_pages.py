@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+import threading
 
 import numpy as np
 import pytest
 
 from jobs import training
-from learning import evaluation
+from learning import evaluation, package
 from learning.package import read_spec, update_spec
-from models import Member, db
+from models import Member, Version, db
 from serving import pairing
 from tests.teaching import finish, start, teach
 from web import decisions
@@ -76,6 +78,44 @@ def test_counting_leads_to_an_address_that_keeps_nothing(owner, version):
     assert limits_of(version) == []
 
 
+def test_an_address_names_only_the_labels_that_are_to_be_others(owner, version):
+    answer = owner.post(PAGE, data={"do": "count", "mode": "each", "at-0": "0", "at-1": "0.7"})
+    assert answer.location.endswith("/threshold?mode=each&at-1=0.7")
+    assert 'value="0.7"' in owner.get(answer.location).text
+
+
+def test_what_another_editor_has_saved_meanwhile_is_not_overwritten_unseen(owner, version):
+    seen = decisions.read(version).mark
+    decisions.change(version, 0.5)
+    mine = {"do": "save", "mode": "all", "at": "0.7", "seen": seen}
+    answer = owner.post(PAGE, data=mine)
+    assert limits_of(version) == [0.5] * len(version.labels)
+    page = owner.get(answer.location).text
+    assert "saved other thresholds meanwhile" in page and 'value="0.7"' in page
+    owner.post(PAGE, data=mine | {"seen": decisions.read(version).mark})
+    assert limits_of(version) == [0.7] * len(version.labels)
+
+
+def test_two_changes_at_once_lose_nothing(app, version):
+    """The second one waits for the first, and goes on from what that has made of them."""
+    folder, version_id = training.package_folder(version), version.id
+    blue, red = (version.labels.index(label) for label in ("blue", "red"))
+
+    def change_blue():
+        with app.app_context():
+            decisions.change(db.session.get(Version, version_id), {"blue": 0.7})
+
+    other, limits = threading.Thread(target=change_blue), [0.0] * len(version.labels)
+    limits[red] = 0.6
+    db.session.commit()  # lets go of the database's lock
+    with package.hold(folder):
+        other.start()
+        other.join(0.3)
+        package.write_spec(folder, read_spec(folder) | {"thresholds": limits})
+    other.join()
+    assert (limits_of(version)[blue], limits_of(version)[red]) == (0.7, 0.6)
+
+
 @pytest.mark.parametrize("kind", ["f1", "right-90", "right-95", "right-99"])
 def test_suggestions_are_shown_and_not_kept(owner, version, kind):
     assert owner.get(f"{PAGE}?suggest={kind}").status_code == 200
@@ -111,6 +151,13 @@ def test_without_judged_images_thresholds_can_be_set_all_the_same(owner, version
     assert "nothing can be counted" in owner.get(PAGE).text
     owner.post(PAGE, data={"do": "save", "mode": "all", "at": "0.7"})
     assert limits_of(version) == [0.7] * len(version.labels)
+
+
+@pytest.mark.parametrize("address", ["threshold", "unknown"])
+def test_a_version_whose_files_are_gone_says_so(owner, version, address):
+    shutil.rmtree(training.package_folder(version))
+    form = {"do": "save", "mode": "all", "at": "0.7", "watch": "on"}
+    assert owner.post(PAGE.replace("threshold", address), data=form).status_code == 409
 
 
 def test_a_damaged_package_is_told_and_not_written_over(owner, version):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +26,15 @@ CHOSEN_ON = (
     "validation",
     "test",
 )  # the first that there is; test, if it is not that, checks
+OVERTAKEN = (
+    "Somebody else has saved other thresholds meanwhile. Nothing was saved: here are yours. Save again to "
+    "put them in the place of theirs."
+)
 UNUSABLE = "The files of this version are missing or damaged. Train again, or restore a backup."
+
+
+class Overtaken(RuntimeError):
+    """Thresholds were changed since they were looked at; the message says so."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,11 @@ class Limits:
     def has_one(self) -> bool:
         """Whether all labels have the same."""
         return len(set(self.present)) <= 1
+
+    @property
+    def mark(self) -> str:
+        """What tells these thresholds from others, 8 digits."""
+        return _mark(self.present)
 
     def by_label(self) -> dict[str, float] | None:
         """What the API tells: by label, None where the likeliest label is always said."""
@@ -89,18 +104,18 @@ def find(version: Version) -> Limits | None:
     """Return the version's thresholds and watch, or None where its package cannot be read."""
     try:
         spec = read_spec(training.package_folder(version))
-        present = calibration.from_spec(spec).thresholds or (0.0,) * len(spec["labels"])
         is_chosen, watch = thresholds.is_chosen(spec), spec.get("rejection")
-        return Limits(spec["task"], spec["labels"], list(present), is_chosen, watch)
+        return Limits(spec["task"], spec["labels"], thresholds.present_of(spec), is_chosen, watch)
     except (PackageDamaged, ValueError, KeyError, TypeError):
         return None
 
 
 def watch_for_unknown(version: Version, is_on: bool) -> None:
     """Let the version reject the unknown or not; abort with 409 where it can't, or its package is damaged."""
+    read(version)
     try:
         thresholds.watch_for_unknown(training.package_folder(version), is_on)
-    except PackageDamaged:
+    except (PackageDamaged, FileNotFoundError):
         abort(409, UNUSABLE)
     except ValueError as error:
         abort(409, str(error))
@@ -165,34 +180,46 @@ def totals(table: Table, limits: list[float]) -> Totals:
     return table.total([thresholds.to_step(limit) for limit in limits])
 
 
-def change(version: Version, wanted: float | Mapping[str, float] | None) -> Limits:
+def change(version: Version, wanted: float | Mapping[str, float] | None, seen: str | None = None) -> Limits:
     """Keep thresholds in the version's package, which every route obeys from the next prediction on.
 
     Args:
         wanted: one for all labels, some by label (the others stay), or None for those of the training.
+        seen: the mark of those in whose place they are to come; None for whichever there are.
 
     Raises:
         KeyError: a label that the version has not; its name is the argument.
+        Overtaken: others than those seen are there.
     """
-    before, folder = read(version), training.package_folder(version)
+    labels, folder = read(version).labels, training.package_folder(version)
+
+    def choose(present: list[float]) -> list[float]:
+        if seen is not None and seen != _mark(present):
+            raise Overtaken(OVERTAKEN)
+        return _fill(labels, present, wanted)
+
     try:
         if wanted is None:
             thresholds.reset(folder)
         else:
-            thresholds.keep(folder, _fill(before, wanted))
-    except (PackageDamaged, ValueError):
+            thresholds.change(folder, choose)
+    except (PackageDamaged, ValueError, FileNotFoundError):
         abort(409, UNUSABLE)
     return read(version)
 
 
-def _fill(before: Limits, wanted: float | Mapping[str, float]) -> list[float]:
+def _mark(limits: list[float]) -> str:
+    return hashlib.sha256(json.dumps(limits).encode()).hexdigest()[:8]
+
+
+def _fill(labels: list[str], present: list[float], wanted: float | Mapping[str, float]) -> list[float]:
     if not isinstance(wanted, Mapping):
-        return [round(float(wanted), thresholds.DECIMALS)] * len(before.labels)
-    unknown = [label for label in wanted if label not in before.labels]
+        return [round(float(wanted), thresholds.DECIMALS)] * len(labels)
+    unknown = [label for label in wanted if label not in labels]
     if unknown:
         raise KeyError(unknown[0])
-    pairs = zip(before.labels, before.present, strict=True)
-    return [_exact(wanted.get(label, present), present) for label, present in pairs]
+    pairs = zip(labels, present, strict=True)
+    return [_exact(wanted.get(label, limit), limit) for label, limit in pairs]
 
 
 def _exact(limit: float, present: float) -> float:

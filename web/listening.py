@@ -24,6 +24,7 @@ except ImportError:  # Windows
 
 BACKLOG = 256
 REQUEST_SECONDS = 120  # a process silent for longer is taken for dead; its threads may each take their time
+REQUEST_LINE = 8_190  # characters: the thresholds of hundreds of labels are tried out by an address
 POLITE_SECONDS, POLITE_CONNECTIONS = 0.00025, 16  # how long a process leaves a connection to the others
 ENDING_SECONDS = 20  # what requests at work get to end in
 
@@ -111,6 +112,7 @@ def serve(app: Flask, listener: socket.socket, processes: int, threads: int) -> 
         "worker_class": Worker,
         "forwarded_allow_ips": "",  # what proxies say is the setting `proxies`'s; SCRIPT_NAME is nobody's
         "preload_app": True,
+        "limit_request_line": REQUEST_LINE,
         "timeout": REQUEST_SECONDS,
         "graceful_timeout": ENDING_SECONDS,
         "control_socket_disable": True,

@@ -182,21 +182,18 @@ def change(wanted: dict, slug: str, number: int) -> dict:
     dataset = get_dataset(slug, "editor")
     version = find_version(dataset, number)
     if "thresholds" in wanted:
-        _change_limits(version, wanted["thresholds"])
-    if "tells_unknown" in wanted:
+        _check_limits(version, wanted["thresholds"])
+    if "tells_unknown" in wanted:  # refused where the version can't tell it: then nothing is changed
         decisions.watch_for_unknown(version, wanted["tells_unknown"])
+    if "thresholds" in wanted:
+        decisions.change(version, wanted["thresholds"])
     return _as_whole(version, dataset)
 
 
-def _change_limits(version: Version, limits: Any) -> None:
-    _check_limits(limits)
-    try:
-        decisions.change(version, limits)
-    except KeyError as unknown:
-        raise Refused(f"This version has no label {unknown.args[0][:100]!r}.", "thresholds") from unknown
-
-
-def _check_limits(limits: Any) -> None:
+def _check_limits(version: Version, limits: Any) -> None:
+    known = decisions.read(version).labels
+    if isinstance(limits, dict) and (unknown := [label for label in limits if label not in known]):
+        raise Refused(f"This version has no label {unknown[0][:100]!r}.", "thresholds")
     for limit in limits.values() if isinstance(limits, dict) else [limits]:
         is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
         if not (is_number and 0 <= limit <= 1) and limits is not None:

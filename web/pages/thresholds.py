@@ -10,6 +10,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from learning.thresholds import TARGETS, Totals
+from models import Version
 from web import decisions
 from web.access import get_dataset
 from web.answers import find_version
@@ -59,12 +60,24 @@ def change(slug: str, number: int) -> AnyResponse:
         decisions.change(version, None)
         flash("The thresholds of the training are back.", "success")
     elif wanted == "save":
-        tried, _ = _read_limits(request.form, limits)
-        decisions.change(version, dict(zip(limits.labels, tried, strict=True)))
-        flash(f"Version {number} decides by these thresholds from now on, everywhere.", "success")
+        return _save(slug, version, limits)
     else:
         abort(400, "Say what to do: count, save or reset.")
     return redirect(url_for(".show", slug=slug, number=number), 303)
+
+
+def _save(slug: str, version: Version, limits: Limits) -> AnyResponse:
+    """Keep what the form says, unless others were saved since its page was opened: then show both."""
+    tried, _ = _read_limits(request.form, limits)
+    fields = {}
+    try:
+        decisions.change(version, dict(zip(limits.labels, tried, strict=True)), request.form.get("seen"))
+        words = f"Version {version.number} decides by these thresholds from now on, everywhere."
+        flash(words, "success")
+    except decisions.Overtaken as overtaken:
+        flash(str(overtaken), "danger")
+        fields = _chosen_fields(limits)
+    return redirect(url_for(".show", slug=slug, number=version.number, **fields), 303)
 
 
 @blueprint.post("/unknown")
@@ -81,10 +94,17 @@ def watch(slug: str, number: int) -> AnyResponse:
 
 
 def _chosen_fields(limits: Limits) -> dict[str, str]:
-    """What the form says, as the address has it: one threshold, or one a label."""
-    is_each = request.form.get("mode") == "each"
-    names = [f"at-{place}" for place in range(len(limits.labels))] if is_each else ["at"]
-    return {name: request.form[name] for name in ("mode", *names) if name in request.form}
+    """What the form says, as the address has it: one threshold, or those of labels that are to be others.
+
+    An address may be 8,000 characters long, and there may be hundreds of labels.
+    """
+    sent = request.form
+    if sent.get("mode") != "each":
+        return {name: sent[name] for name in ("mode", "at") if name in sent}
+    present = {f"at-{place}": decisions.show(limit) for place, limit in enumerate(limits.present)}
+    return {"mode": "each"} | {
+        name: sent[name] for name, limit in present.items() if sent.get(name, limit) != limit
+    }
 
 
 def _tried(limits: Limits, ground: Ground | None) -> tuple[list[float], bool]:
