@@ -41,6 +41,14 @@ def record(
     return change
 
 
+def was_followed(change: Change) -> bool:
+    """Whether another change, not undone, has altered one of the same items since."""
+    later = select(Change.before).where(
+        Change.dataset_id == change.dataset_id, Change.id > change.id, Change.undone_at.is_(None)
+    )
+    return any(not change.before.keys().isdisjoint(before) for before in db.session.scalars(later))
+
+
 def read_before(change: Change) -> dict[int, list[str]]:
     """Return {item id: label names} as it stood before a change, by the names that these labels have now."""
     present = _names_by_id(change.dataset_id)

@@ -76,6 +76,11 @@ def look_up(dataset: Dataset, item_ids: Iterable[int]) -> dict[str, Standing]:
     return found
 
 
+def find_swept(dataset: Dataset, hashes: Iterable[str]) -> set[str]:
+    """Return which of these SHA-256 no item of the dataset has any more, not even a deleted one."""
+    return set(hashes).difference(db.session.scalars(select(Item.sha256).filter_by(dataset_id=dataset.id)))
+
+
 def _look_up_some(dataset: Dataset, ids: list[int]) -> dict[str, Standing]:
     names: dict[int, dict[int, str]] = {}
     links = select(ItemLabel.item_id, Label.id, Label.name).join(Label).where(ItemLabel.item_id.in_(ids))

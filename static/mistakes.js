@@ -52,7 +52,10 @@ function watch(root) {
   }
 
   function show(facts) {
-    root.querySelectorAll("[data-done]").forEach((field) => (field.textContent = facts.done.toLocaleString("en")));
+    for (const name of ["done", "total"]) {
+      const field = root.querySelector(`[data-${name}]`);
+      if (field && name in facts) field.textContent = facts[name].toLocaleString("en");
+    }
     document.querySelectorAll("[data-left]").forEach((field) => (field.textContent = facts.left.toLocaleString("en")));
     const again = root.querySelector("[data-again]");
     if (again) {
@@ -71,6 +74,14 @@ function watch(root) {
     card.replaceWith(fresh);
     if (hadFocus) focusOn(fresh);
     return fresh;
+  }
+
+  // What was done about an image may settle those that it looks like; one that is on its way brings its own answer.
+  function replaceBeside(cardsById) {
+    for (const [id, html] of Object.entries(cardsById ?? {})) {
+      const card = list.querySelector(`#${id}`);
+      if (card && !card.hasAttribute("aria-busy")) replace(card, html);
+    }
   }
 
   // Sends when its turn has come; gives the facts, or null where it was refused, which is told.
@@ -94,12 +105,14 @@ function watch(root) {
     if (card.hasAttribute("aria-busy")) return;
     const fields = new FormData(form, button);
     const asked = ask(card, form.action, fields);
-    const isMore = goOn(card);
+    let isMore = goOn(card);
     const facts = await asked;
     if (!facts) return;
     if (facts.undo) undone.push({ address: facts.undo, id: card.id });
     const fresh = replace(card, facts.card);
+    replaceBeside(facts.beside);
     show(facts);
+    if (current()?.dataset.state === "settled") isMore = goOn(current());
     if (!isMore) goFurther(fresh);
     const left = cards().filter(isOpen).length;
     tell(`${facts.name}: ${facts.words}.${left ? "" : " All on this page are done."}`);
@@ -113,6 +126,7 @@ function watch(root) {
     const facts = await ask(card, last.address, new FormData());
     if (!facts) return showUndo();
     focusOn(replace(card, facts.card));
+    replaceBeside(facts.beside);
     show(facts);
     tell(`${facts.name}: ${facts.words}.`);
   }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from datasets import storage
+from datasets import labels, storage
 from models import Dataset, Item, Member, Review, db
 from serving import feedback
 from tests.furnished import add_prediction
@@ -62,9 +62,17 @@ def test_an_image_passed_over_does_not_come_back(owner, wrong):
 def test_an_image_that_is_there_already_is_said_to_be_and_undo_leaves_it_there(owner, wrong):
     storage.put(wrong.filename, photo((200, 30, 30), 0))  # the first red one
     told = do(owner, wrong, JSON, label="red").json
-    assert told["words"] == "in the dataset already"
+    assert told["words"] == "in the dataset already, labelled red"
     owner.post(told["undo"])
     assert db.session.query(Item).filter_by(deleted_at=None).count() == 12
+
+
+def test_a_label_that_is_gone_is_told_and_not_made_again_by_one_click(owner, wrong, dataset):
+    labels.rename(labels.find(dataset, "red"), "crimson")
+    db.session.commit()
+    page = owner.get(CALLED).text
+    assert "<strong>red</strong>, which is no label here" in page
+    assert "Add as" not in page
 
 
 @pytest.mark.parametrize(("form", "status"), [({}, 422), ({"label": " "}, 422), ({"label": "a" * 101}, 422)])

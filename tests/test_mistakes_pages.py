@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 
-from datasets import editing, labels
-from models import Dataset, Item, Member, Review, db
+from datasets import editing, intake, labels, reviews, sweep
+from models import Dataset, Item, Member, Review, db, now
 from serving import findings
 from serving.findings import Findings
+from tests.photos import COLOURS, photo
 from tests.teaching import finish, start, teach
 
 MISTAKES = "/datasets/flowers/versions/1/mistakes"
@@ -65,6 +68,56 @@ def test_a_script_is_told_what_was_done_with_the_card_as_it_is_now(owner, mistak
     assert "Relabelled" in told["card"]
     back = owner.post(told["undo"], headers=JSON).json
     assert (back["left"], back["put_right"], names(mistaken)) == (1, 0, ["red"])
+
+
+def test_an_undo_takes_back_nothing_of_other_images(owner, mistaken, dataset, alice):
+    others = list(db.session.scalars(select(Item).where(Item.id != mistaken.id)))
+    many = editing.relabel([mistaken, *others], "blue", alice)
+    other = editing.relabel(others[:1], "red", alice)
+    review = reviews.leave(others[1], alice)
+    db.session.commit()
+    for what in (f"change={many.id}", f"change={other.id}", f"review={review.id}"):
+        assert owner.post(f"{WRONG}/undo?item={mistaken.id}&{what}").status_code == 404
+    assert names(others[0]) == ["red"] and names(mistaken) == ["blue"]
+    assert db.session.get(Review, review.id)
+
+
+def test_an_undo_does_not_lose_what_somebody_did_later(owner, mistaken, alice):
+    told = do(owner, mistaken, JSON, label="blue").json
+    editing.relabel([mistaken], "green", alice)
+    db.session.commit()
+    assert owner.post(told["undo"], headers=JSON).status_code == 409
+    assert "changed again since" in owner.post(told["undo"], follow_redirects=True).text
+    assert names(mistaken) == ["green"]
+
+
+def test_what_was_not_judged_is_refused_before_anything_is_done(owner, mistaken, dataset, alice):
+    intake.take(dataset, "new.jpg", photo(COLOURS["red"], 77), ["red"])
+    db.session.commit()
+    new = db.session.scalar(select(Item).filter_by(sent_name="new.jpg"))
+    assert do(owner, new, JSON, label="blue").status_code == 404
+    assert names(new) == ["red"]
+
+
+def test_a_label_with_spaces_around_it_is_the_label(owner, mistaken):
+    assert do(owner, mistaken, JSON, label=" red ").json["words"] == "left as it is"
+
+
+def test_adding_no_label_leaves_nothing_as_it_is(owner, mistaken):
+    assert do(owner, mistaken, JSON, do="add", label=" ").status_code == 422
+    assert db.session.scalar(select(Review)) is None
+
+
+def test_a_removed_image_stays_done_when_it_is_swept_for_good(owner, mistaken):
+    do(owner, mistaken, do="remove")
+    sweep.sweep_rows(now() + timedelta(days=400))
+    db.session.commit()
+    assert "All done" in owner.get(WRONG).text
+    assert "was deleted since" in owner.get(f"{WRONG}?done=1").text
+
+
+def test_another_queue_takes_no_notice_of_a_cell(owner, mistaken):
+    assert "<h1>Most wrong</h1>" in owner.get(f"{WRONG}?true=0&predicted=1").text
 
 
 def test_what_is_left_as_it_is_comes_back_in_no_queue(owner, mistaken):
@@ -191,3 +244,14 @@ def test_a_look_alike_that_was_left_as_it_is_is_passed_over(owner, pair):
     do(owner, pair[0], do="leave")
     page = owner.get(f"{MISTAKES}/alike").text
     assert f"item-{pair[0].id}" not in page and f"item-{pair[1].id}" in page
+
+
+def test_a_script_is_told_how_the_look_alikes_of_an_image_stand_now(owner, pair):
+    alike = f"{MISTAKES}/alike"
+    told = owner.post(alike, data={"item": pair[0].id, "label": "blue"}, headers=JSON).json
+    assert "Nothing left to do here" in told["beside"][f"item-{pair[1].id}"]
+    assert (told["left"], told["total"]) == (0, 0)
+    back = owner.post(told["undo"], headers=JSON).json
+    assert "Looks like" in back["beside"][f"item-{pair[1].id}"]
+    assert (back["left"], back["total"]) == (2, 2)
+    assert do(owner, pair[0], JSON, label="blue").json["beside"] == {}

@@ -217,9 +217,9 @@ def test_the_version_s_page_counts_by_the_thresholds_in_force(owner, several):
 
 
 def test_its_mistakes_are_those_of_the_thresholds_in_force(owner, several):
-    assert "of 1 done" in owner.get(f"{VERSION}/mistakes/wrong").text
+    assert "data-total>1</span> done" in owner.get(f"{VERSION}/mistakes/wrong").text
     owner.post(PAGE, data={"do": "save", "mode": "all", "at": "0.95"})
-    assert "of 12 done" in owner.get(f"{VERSION}/mistakes/wrong").text
+    assert "data-total>12</span> done" in owner.get(f"{VERSION}/mistakes/wrong").text
     for label, name in enumerate(several.labels):
         missed = owner.get(f"{VERSION}/mistakes/cell?label={label}&decision=missed").text
         assert f"“{name}”, missed" in missed and '<li class="mistake"' in missed
@@ -235,7 +235,7 @@ def test_versions_are_compared_by_the_thresholds_in_force(owner, several):
 
 def test_without_a_package_they_are_those_of_the_training(owner, several):
     (training.package_folder(several) / "package.json").unlink()
-    assert "of 1 done" in owner.get(f"{VERSION}/mistakes/wrong").text
+    assert "data-total>1</span> done" in owner.get(f"{VERSION}/mistakes/wrong").text
 
 
 def test_the_calibration_of_several_labels_is_of_every_decision(owner, several):

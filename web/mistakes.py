@@ -26,6 +26,7 @@ QUEUES = (*mistakes.QUEUES, "alike")
 PAGE_SIZE = 48
 CELLS_SHOWN = 12
 STATES = ("relabelled", "removed", "left")  # what was done about an item
+SETTLED = "settled"  # of a look-alike: nothing is left to do, since something was done about its like
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Card:
         item: its row of today, None once it is gone for good.
         labels: those it bears now; those it was taught as, where it is gone.
         suggested: the labels it should rather bear; None where nothing speaks against its own.
-        state: one of STATES, None while nothing was done.
+        state: one of STATES, None while nothing was done; of a look-alike perhaps SETTLED.
         alike: in the queue of look-alikes, those that it looks like.
     """
 
@@ -94,20 +95,18 @@ class Workspace:
     evaluation: Evaluation
 
     @cached_property
-    def standing(self) -> dict[str, Standing]:
-        """How the items stand that were changed since the version was trained, or left as they are."""
-        ids = reviews.touched(self.dataset, self.version.run.created_at)
-        return reviews.look_up(self.dataset, ids)
-
-    @cached_property
     def states(self) -> dict[int, str]:
         """What was done about each row to which something was done."""
         places = self.evaluation.places
+        ids = reviews.touched(self.dataset, self.version.run.created_at)
+        standing = reviews.look_up(self.dataset, ids)
         found = {
             places[sha256]: self._state(places[sha256], stands)
-            for sha256, stands in self.standing.items()
+            for sha256, stands in standing.items()
             if sha256 in places
         }
+        swept = reviews.find_swept(self.dataset, places) if len(standing) < len(ids) else ()
+        found |= {places[sha256]: "removed" for sha256 in swept}
         return {row: state for row, state in found.items() if state}
 
     @cached_property
@@ -140,7 +139,9 @@ class Workspace:
         """Return a queue of judged items, one of QUEUES; `cell` without one is the most frequent."""
         if name == "alike":
             return self._open_alike()
-        if name == "cell" and cell in (None, Cell()):
+        if name != "cell":
+            cell = None
+        elif cell in (None, Cell()):
             cell = next((cell for cell, _ in self.confusions()), None)
         rows = np.array([], dtype=np.int64)
         if name != "cell" or cell:
@@ -198,9 +199,20 @@ class Workspace:
             labels=sorted(label.name for label in item.labels) if item else taught,
             guesses=mistakes.guesses(self.evaluation, row),
             suggested=suggested if self.names.issuperset(suggested or ()) else None,
-            state="removed" if is_gone else self.states.get(row),
+            state="removed" if is_gone else self.states.get(row) or self._settled(queue, row),
             alike=queue.alike.get(row, []),
         )
+
+    def _settled(self, queue: Queue, row: int) -> str | None:
+        return SETTLED if queue.name == "alike" and row not in queue.alike else None
+
+    def look_alikes(self, queue: Queue, item: Item) -> list[Item]:
+        """Return the judged items found to look like one, in the queue of look-alikes; in others none."""
+        findings = examining.find(self.dataset) if queue.name == "alike" else None
+        pairs = [{pair["first"], pair["second"]} for pair in findings.pairs] if findings else []
+        ids = {one for pair in pairs if item.id in pair for one in pair} - {item.id}
+        theirs = select(Item).where(Item.dataset_id == self.dataset.id, Item.id.in_(ids))
+        return [one for one in db.session.scalars(theirs) if one.sha256 in self.evaluation.places]
 
     def confusions(self) -> list[tuple[Cell, int]]:
         """Return the cells in which the version erred most often, with how often, CELLS_SHOWN at most."""

@@ -55,6 +55,7 @@ def act(slug: str, number: int) -> Any:
     if request.form.get("do") != "pass":
         words, undo["item"] = _take(slug, prediction)
     dataset = get_dataset(slug, "editor")
+    editing.hold(dataset)
     prediction = _prediction(dataset, undo["prediction"])
     reviews.settle(prediction, get_user())
     db.session.commit()
@@ -77,7 +78,8 @@ def _take(slug: str, prediction: Prediction) -> tuple[str, int | None]:
     if taken.outcome == "refused":
         abort(422, taken.message)
     if taken.outcome == "skipped":
-        return "in the dataset already", None
+        bears = ", ".join(sorted(label.name for label in taken.item.labels)) or "none of the labels"
+        return f"in the dataset already, labelled {bears}", None
     return f"added as {', '.join(labels)}", taken.item.id
 
 

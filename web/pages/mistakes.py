@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,8 @@ from flask import Blueprint, abort, flash, jsonify, redirect, render_template, r
 from werkzeug.wrappers import Response
 
 from datasets import editing, reviews
-from datasets.changes import ChangeRefused
-from datasets.names import NameRefused
+from datasets.changes import ChangeRefused, was_followed
+from datasets.names import NameRefused, clean_name
 from models import Change, Dataset, Item, Review, Version, db
 from serving.mistakes import Cell
 from web import cells
@@ -23,12 +24,15 @@ from web.mistakes import PAGE_SIZE, QUEUES, Queue, Workspace, workspace
 blueprint = Blueprint("mistakes", __name__, url_prefix="/datasets/<slug>/versions/<int:number>/mistakes")
 
 
+NOT_JUDGED = "This version has not judged that image, so it stands in none of its queues."
+
+
 @dataclass(frozen=True)
 class Done:
-    """What was done about an item, in words, and the address' words by which it is taken back."""
+    """What was done about an item, in words, and by which words of an address it is taken back."""
 
     words: str
-    undo: dict[str, int]
+    undo: dict[str, int] | None = None
 
 
 @blueprint.get("/")
@@ -87,37 +91,65 @@ def _cells(place: Workspace, queue: str) -> list[tuple[Cell, int]]:
 def act(slug: str, number: int, queue: str) -> Any:
     """Relabel or remove one item, or leave it as it is; for a script that asks so the answer is JSON."""
     place = _open(slug, number, queue, "editor")
-    item = _item(place.dataset, request.form.get("item", ""))
+    return _change(place, queue, request.form.get("item", ""), _carry_out, 422)
+
+
+@blueprint.post("/<queue>/undo")
+def undo(slug: str, number: int, queue: str) -> Any:
+    """Take back what was done about one item: a `change`, or a `review`."""
+    place = _open(slug, number, queue, "editor")
+    return _change(place, queue, request.args.get("item", ""), _take_back, 409)
+
+
+def _change(place: Workspace, queue: str, text: str, do: Callable[[Item], Done], refusal: int) -> Any:
+    """Do something about the item that `text` names, and commit; tell a script, or lead back to the queue.
+
+    Args:
+        refusal: the status by which a script is told that it can't be done.
+    """
     editing.hold(place.dataset)
+    item = _item(place, text)
     try:
-        done = _carry_out(place.dataset, item)
+        done = do(item)
     except (ChangeRefused, NameRefused) as refused:
         if wants_json():
-            abort(422, str(refused))
-        flash(str(refused), "danger")
+            abort(refusal, str(refused))
+        flash(f"{item.sent_name}: {refused}", "danger")
         return _back(place, queue)
     db.session.commit()
-    undo = url_for("mistakes.undo", **_where(place, queue), item=item.id, **done.undo)
+    undo = url_for("mistakes.undo", **_where(place, queue), item=item.id, **done.undo) if done.undo else None
     if wants_json():
         return _as_json(place, queue, item, done.words, undo)
     flash({"text": f"{item.sent_name}: {done.words}", "undo": undo}, "success")
     return _back(place, queue)
 
 
-def _carry_out(dataset: Dataset, item: Item) -> Done:
+def _item(place: Workspace, text: str) -> Item:
+    """Return the item of that id if the version has judged it, so that its queues can show what was done."""
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        abort(400, "Say which image.")
+    item = _of(Item, id=int(text), dataset_id=place.dataset.id)
+    return item if item.sha256 in place.evaluation.places else abort(404, NOT_JUDGED)
+
+
+def _of(table: Any, **which: int) -> Any:
+    return db.session.query(table).filter_by(**which).one_or_none() or abort(404)
+
+
+def _carry_out(item: Item) -> Done:
     """Do what the form says, one of: label (the default), set, add, leave, remove."""
-    what = request.form.get("do", "label")
-    names = [name for name in request.form.getlist("label") if name.strip()]
+    dataset, what = db.session.get(Dataset, item.dataset_id), request.form.get("do", "label")
+    names = {clean_name(name, "label") for name in request.form.getlist("label") if name.strip()}
     if item.deleted_at is not None:
         raise ChangeRefused("This image was removed meanwhile. Undo that first.")
     if what == "remove":
         return _as_done(editing.delete_ids(dataset, [item.id], get_user()), "removed")
     if what not in ("label", "set", "add", "leave"):
         abort(400, "Choose to label, to leave or to remove.")
-    if what == "label" and not names:
+    if what in ("label", "add") and not names:
         raise ChangeRefused("Type a label first.")
     bears = {label.name for label in item.labels}
-    wanted = bears | set(names) if what == "add" else set(names)
+    wanted = bears | names if what == "add" else names
     if what == "leave" or wanted == bears:
         return Done("left as it is", {"review": reviews.leave(item, get_user()).id})
     made = editing.change_labels(dataset, [item.id], "set", sorted(wanted), get_user())
@@ -128,60 +160,44 @@ def _as_done(change: Change, words: str) -> Done:
     return Done(words, {"change": change.id})
 
 
-@blueprint.post("/<queue>/undo")
-def undo(slug: str, number: int, queue: str) -> Any:
-    """Take back what was done about one item: a `change`, or a `review`."""
-    place = _open(slug, number, queue, "editor")
-    item = _item(place.dataset, request.args.get("item", ""))
-    editing.hold(place.dataset)
-    try:
-        _take_back(place.dataset)
-    except ChangeRefused as refused:
-        abort(409, str(refused))
-    db.session.commit()
-    if wants_json():
-        return _as_json(place, queue, item, "taken back")
-    flash(f"{item.sent_name}: taken back.", "success")
-    return _back(place, queue)
-
-
-def _take_back(dataset: Dataset) -> None:
+def _take_back(item: Item) -> Done:
+    """Take back what the address names: the last that was done about this item, and about it alone."""
     if (number := read_number("review")) is not None:
-        reviews.take_back(_part(Review, number, dataset))
+        reviews.take_back(_of(Review, id=number, item_id=item.id))
     elif (number := read_number("change")) is not None:
-        change = _part(Change, number, dataset)
-        if change.kind not in ("relabel", "delete"):
+        change = _of(Change, id=number, dataset_id=item.dataset_id)
+        if change.kind not in ("relabel", "delete") or change.before.keys() != {str(item.id)}:
             abort(404)
+        if change.kind == "relabel" and change.undone_at is None and was_followed(change):
+            raise ChangeRefused("It was changed again since, which would be lost. Look at it as it is now.")
         editing.undo(change)
     else:
         abort(400, "Say what is to be taken back.")
-
-
-def _part(table: Any, number: int, dataset: Dataset) -> Any:
-    return db.session.query(table).filter_by(id=number, dataset_id=dataset.id).one_or_none() or abort(404)
-
-
-def _item(dataset: Dataset, text: str) -> Item:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        abort(400, "Say which image.")
-    return _part(Item, int(text), dataset)
+    return Done("taken back")
 
 
 def _as_json(place: Workspace, queue: str, item: Item, words: str, undo: str | None = None) -> Response:
-    """What a script needs after something was done: the item's new card, and how to take it back."""
+    """What a script needs after something was done: the item's new card, and how to take it back.
+
+    In the queue of look-alikes also the new cards of those that it looks like, by their elements' ids.
+    """
     fresh = Workspace(place.dataset, place.version, place.evaluation)
     chosen = fresh.open(queue, cells.read(fresh))
-    card = fresh.card_of(chosen, item) or abort(404, "This image was not judged by this version.")
-    html = render_template("mistakes/one.html", **_facts(fresh, chosen), card=card)
     return jsonify(
         words=words,
         name=item.sent_name,
-        card=html,
+        card=_card(fresh, chosen, item),
+        beside={f"item-{other.id}": _card(fresh, chosen, other) for other in fresh.look_alikes(chosen, item)},
         undo=undo,
         left=chosen.total - chosen.done,
         done=chosen.done,
+        total=chosen.total,
         put_right=fresh.put_right,
     )
+
+
+def _card(place: Workspace, queue: Queue, item: Item) -> str:
+    return render_template("mistakes/one.html", **_facts(place, queue), card=place.card_of(queue, item))
 
 
 def _back(place: Workspace, queue: str) -> Response:
