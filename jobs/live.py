@@ -13,6 +13,9 @@ from serving.classifier import require_sound
 KEPT_IN_SIGHT = 500  # changes that are looked through for what was live before
 
 
+NOT_LIVE = "Version {} is not live (any more), so nothing was changed."
+
+
 class NothingBefore(RuntimeError):
     """There is nothing to go back to; the message says why."""
 
@@ -42,7 +45,7 @@ def roll_back(dataset: Dataset, user: User, leaving: int | None = None) -> int:
         NothingBefore: no version was live before it, or none of them is still there.
     """
     if leaving is not None and leaving != dataset.live_version:
-        raise NothingBefore(f"Version {leaving} is not live (any more), so nothing was changed.")
+        raise NothingBefore(NOT_LIVE.format(leaving))
     number = find_previous(dataset)
     if number is None:
         raise NothingBefore("No version that is still there was live before this one.")

@@ -6,7 +6,7 @@ import pytest
 
 from datasets import storage
 from jobs import agreement, challenges, events, live
-from models import Challenge, Feedback, Label, Prediction, ShadowAnswer, db
+from models import Challenge, Feedback, Label, Member, Prediction, ShadowAnswer, db
 from tests.asking import asker
 from tests.photos import COLOURS, photo
 from tests.teaching import ANSWER, finish, start, teach
@@ -67,6 +67,53 @@ def test_what_was_live_before_is_live_again_by_one_click_and_the_page_tells_who_
     page = owner.get(f"{VERSIONS}/").text
     assert "Gone back" in page and "alice" in page
     assert owner.post(f"{VERSIONS}/rollback?from=2").status_code == 409
+
+
+def test_making_the_live_version_live_changes_nothing_and_offers_no_undo(owner, versions):
+    owner.post(f"{VERSIONS}/2/live")
+    owner.get(f"{VERSIONS}/")  # its message is read
+    page = owner.post(f"{VERSIONS}/2/live", follow_redirects=True).text
+    assert "Version 2 is live already." in page and "Undo" not in page
+
+
+def test_undo_is_offered_only_where_it_leads_back_to_what_was_live(owner, dataset, versions):
+    third = finish(start(dataset))
+    assert dataset.live_version == third.number
+    third.fault = "Its files are damaged."  # going back would pass over it, to version 1
+    db.session.commit()
+    assert "Undo" not in owner.post(f"{VERSIONS}/2/live", follow_redirects=True).text
+
+
+def test_the_undo_of_going_back_does_not_overrule_what_went_live_since(owner, dataset, versions):
+    owner.post(f"{VERSIONS}/2/live")
+    page = owner.post(f"{VERSIONS}/rollback?from=2", follow_redirects=True).text
+    assert f'action="{VERSIONS}/2/live?from=1"' in page
+    third = finish(start(dataset))
+    assert dataset.live_version == third.number
+    assert owner.post(f"{VERSIONS}/2/live?from=1").status_code == 409
+    db.session.expire_all()
+    assert dataset.live_version == third.number
+
+
+def test_a_faulty_version_offers_no_going_live(owner, versions):
+    versions[1].fault = "Its files are damaged."
+    db.session.commit()
+    page = owner.get(f"{VERSIONS}/2").text
+    assert f"{VERSIONS}/2/live" not in page and "in the shadow" not in page
+
+
+def test_a_version_that_is_not_live_leads_nobody_to_try_another(owner, versions):
+    assert "Try it</a>" in owner.get(f"{VERSIONS}/1").text
+    assert "Try it</a>" not in owner.get(f"{VERSIONS}/2").text
+
+
+def test_a_viewer_is_told_how_they_compare_and_not_shown_what_others_sent(
+    client, sign_in, bob, dataset, challenge
+):
+    db.session.add(Member(dataset_id=dataset.id, user_id=bob.id, role="viewer"))
+    page = sign_in(client, bob).get(f"{VERSIONS}/challenger").text
+    assert "25.0 % the same" in page and "only editors see them" in page
+    assert "sent2.jpg" not in page
 
 
 def test_the_settings_turn_going_live_alone_off(owner, dataset):

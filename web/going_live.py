@@ -12,11 +12,20 @@ from serving import warmup
 from web.access import get_user
 
 
-def make_live(dataset: Dataset, version: Version) -> None:
-    """Let a version answer from now on, commit, and load it so that its first answer is quick."""
-    live.make_live(dataset, version, get_user())
+def make_live(dataset: Dataset, version: Version, leaving: int | None = None) -> bool:
+    """Let a version answer from now on, commit, and load it so that its first answer is quick.
+
+    Aborts with 409 where another version than `leaving` is live.
+
+    Returns:
+        false where it was live already, so that nothing was changed.
+    """
+    if leaving is not None and leaving != dataset.live_version:
+        abort(409, live.NOT_LIVE.format(leaving))
+    is_changed = live.make_live(dataset, version, get_user())
     db.session.commit()
     warmup.warm_up()
+    return is_changed
 
 
 def roll_back(dataset: Dataset, leaving: int | None = None) -> int:

@@ -11,7 +11,7 @@ from jobs import agreement, challenges, training
 from jobs.shadow import MOST_BEHIND
 from models import Dataset, ShadowAnswer, db
 from web import going_live
-from web.access import get_dataset, get_user
+from web.access import can, get_dataset, get_user
 from web.answers import find_version
 from web.inputs import read_number
 
@@ -26,7 +26,7 @@ def roll_back(slug: str) -> Response:
     left = read_number("from")
     number = going_live.roll_back(get_dataset(slug, "editor"), left)
     text = f"Version {number} answers again."
-    undo = url_for("versions.make_live", slug=slug, number=left) if left else None
+    undo = url_for("versions.make_live", slug=slug, number=left, **{"from": number}) if left else None
     flash({"text": text, "undo": undo}, "success")
     return redirect(url_for("versions.index", slug=slug), 303)
 
@@ -61,7 +61,8 @@ def challenger(slug: str) -> str:
     if found is None or live is None:
         return render_template("versions/challenger.html", dataset=dataset, challenge=None)
     before = read_number("before")
-    differing = agreement.list_differing(live, found, before, PAGE_SIZE + 1)
+    may_see = can(dataset, "editor")  # what others sent is not for viewers
+    differing = agreement.list_differing(live, found, before, PAGE_SIZE + 1) if may_see else []
     return render_template(
         "versions/challenger.html",
         dataset=dataset,

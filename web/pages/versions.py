@@ -16,6 +16,7 @@ from serving import evaluations
 from web import charts, figures, going_live, packages, readiness, tag_charts, work
 from web.access import get_dataset
 from web.answers import find_version
+from web.inputs import read_number
 
 blueprint = Blueprint("versions", __name__, url_prefix="/datasets/<slug>/versions")
 
@@ -73,11 +74,14 @@ def cell(slug: str, number: int) -> AnyResponse:
 
 @blueprint.post("/<int:number>/live")
 def make_live(slug: str, number: int) -> AnyResponse:
-    """Let this version answer from now on."""
+    """Let this version answer from now on; with `from` only where that one is live."""
     dataset, version = _find(slug, number, "editor")
-    going_live.make_live(dataset, version)
+    before = dataset.live_version
+    if not going_live.make_live(dataset, version, read_number("from")):
+        flash(f"Version {number} is live already.", "success")
+        return redirect(url_for("versions.show", slug=slug, number=number), 303)
     undo = None
-    if live.find_previous(dataset):
+    if before and live.find_previous(dataset) == before:  # going back may have to pass over it
         undo = url_for("live.roll_back", slug=slug, **{"from": number})
     flash({"text": f"Version {number} answers now.", "undo": undo}, "success")
     return redirect(url_for("versions.show", slug=slug, number=number), 303)
