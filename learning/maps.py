@@ -107,14 +107,14 @@ def _find_parts(vector: Tensor) -> list[_Part]:
     from keras import layers, ops
 
     layer, inputs = find_origin(vector)
-    if isinstance(layer, layers.GlobalAveragePooling2D) and not layer.keepdims:
-        return [_Part(inputs[0])]
-    if isinstance(layer, layers.GlobalMaxPooling2D) and not layer.keepdims:
-        return [_Part(_keep_maxima(inputs[0]))]
+    if _pools_all(layer, inputs):
+        is_mean = isinstance(layer, layers.GlobalAveragePooling2D | layers.AveragePooling2D)
+        return [_Part(inputs[0] if is_mean else _keep_maxima(inputs[0]))]
     if isinstance(layer, layers.Concatenate) and layer.axis in (-1, 1):
         found = [_find_parts(one) for one in inputs]
         return [part for parts in found for part in parts] if all(found) else []
-    if isinstance(layer, layers.Dropout):
+    is_shape = isinstance(layer, layers.Flatten | layers.Reshape)
+    if isinstance(layer, layers.Dropout) or (is_shape and inputs[0].shape[1:3] == (1, 1)):
         return _find_parts(inputs[0])
     if isinstance(layer, layers.Rescaling) and np.ndim(layer.scale) == 0 and not np.any(layer.offset):
         return [part.times(ops.full((1, 1), layer.scale)) for part in _find_parts(inputs[0])]
@@ -123,6 +123,15 @@ def _find_parts(vector: Tensor) -> list[_Part]:
         factor = ops.rsqrt(ops.maximum(length, EPSILON**2))
         return [part.times(factor) for part in _find_parts(inputs[0])]
     return _find_through(layer, inputs[0], vector) if len(inputs) == 1 else []
+
+
+def _pools_all(layer: Any, inputs: list[Tensor]) -> bool:
+    """Whether a layer makes one position of a whole map."""
+    from keras import layers
+
+    if isinstance(layer, layers.AveragePooling2D | layers.MaxPooling2D):
+        return tuple(layer.pool_size) == inputs[0].shape[1:3]
+    return isinstance(layer, layers.GlobalAveragePooling2D | layers.GlobalMaxPooling2D)
 
 
 def _find_through(layer: Any, given: Tensor, vector: Tensor) -> list[_Part]:

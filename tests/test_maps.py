@@ -68,6 +68,8 @@ def make_tail(keras, name):
             *(layers.Flatten(), layers.Dense(20, "relu"), layers.BatchNormalization()),
             *(layers.Dense(10, "relu"), layers.Dense(3)),
         ],
+        "pooled": [layers.AveragePooling2D(14), layers.Flatten(), layers.Dense(20, "relu"), layers.Dense(3)],
+        "kept flat": [layers.GlobalMaxPooling2D(keepdims=True), layers.Reshape((16,)), layers.Dense(3)],
         "flattened at last": [layers.Flatten(), layers.Dense(3)],
         "maxima": [layers.GlobalMaxPooling2D(), layers.Dense(20), layers.Activation("relu"), layers.Dense(3)],
     }[name]
@@ -75,7 +77,17 @@ def make_tail(keras, name):
 
 @pytest.mark.trainer
 @pytest.mark.parametrize(
-    "name", ["flattened", "reshaped", "deep", "flattened at last", "maxima", "teachable machine"]
+    "name",
+    [
+        "flattened",
+        "reshaped",
+        "deep",
+        "flattened at last",
+        "maxima",
+        "pooled",
+        "kept flat",
+        "teachable machine",
+    ],
 )
 def test_every_position_adds_its_gradient_times_itself(keras, tmp_path, name):
     tf = pytest.importorskip("tensorflow")
