@@ -2,36 +2,42 @@
 
     python -m benchmarks.explaining --images trash.zip [--slow] [--json]
 
-Times are processor seconds of one thread, prediction and explained prediction in turns. Faithfulness is by
-deletion (as of RISE, Petsiuk et al. 2018): the most important fifth of the image is blanked, or a random one.
+Times are processor seconds of one thread, prediction and explained prediction in turns. `--slow` adds large
+networks, their weights as drawn: the slowest that is offered, one that ends in a flattened map, and the
+slowest with an end that only occlusion explains. Faithfulness is by deletion (as of RISE, Petsiuk et al.
+2018): the most important fifth of the image is blanked, or a random one.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import statistics
 import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import config
 import server
 from benchmarks.served import make_jpeg
-from learning import explaining, networks
+from learning import applications, explaining, maps, networks
 from learning.embeddings import Embedder
 from learning.litert import Network
-from learning.package import Package, load_package
+from learning.package import NETWORK_FILE, Package, load_package, update_spec
 from models import Dataset, Member, User, Version, db
 from serving import explain, prediction
 from tests.trained import Trained, train
 from utils import center_crop, open_image
 
 ROUNDS = 60
+SLOW_ROUNDS = 15
 BLANKED = 0.2  # of the positions
 SLOWEST = "VGG19"  # of the networks of Keras, 19.6 thousand million multiplications
 
@@ -42,24 +48,28 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="a zip of class folders, to train on and to blank")
     parser.add_argument("--package", type=Path, help="a package trained on them already, with --backbones")
     parser.add_argument("--backbones", type=Path)
-    parser.add_argument("--slow", action="store_true", help="also time occlusion of the slowest network")
+    parser.add_argument("--slow", action="store_true", help="also time large networks")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         trained = Trained(options.package, options.backbones) if options.package else train(place / "trained")
-        found = _time_all(place, trained)
+        slow = _build_slow(place, trained) if options.slow else {}
+        found = _time_all(place, trained, slow)
         if options.images:
             found |= _blank(trained, options.images)
         if options.slow:
-            found |= _time_occlusion(place, trained)
+            found |= _time_map(place) | _time_occlusion(place, trained)
     print(
         json.dumps(found) if options.json else "\n".join(f"{name}: {value}" for name, value in found.items())
     )
 
 
-def _time_all(place: Path, trained: Trained) -> dict[str, float]:
-    """Return the ratio of an explained prediction to one alone, for a head and for a whole network."""
+def _time_all(place: Path, trained: Trained, slow: dict[str, Trained]) -> dict[str, float]:
+    """Return the ratio of an explained prediction to one alone: a head, a whole network, and slow ones.
+
+    Of the latter also the seconds on the clock that the explanation takes.
+    """
     app = server.create_app(config.load(place / "instance"))
     server.database.prepare(app)
     package = load_package(trained.package)
@@ -70,17 +80,76 @@ def _time_all(place: Path, trained: Trained) -> dict[str, float]:
         dataset = Dataset(slug="bench", name="Bench", members=[Member(user=user, role="owner")])
         db.session.add_all([user, dataset])
         versions = {"head": trained.install(app, dataset), "network": network.install(app, dataset)}
-        found = {f"{name}_ratio": _compare(version) for name, version in versions.items()}
+        found = {f"{name}_ratio": _compare(version, ROUNDS) for name, version in versions.items()}
+        for name, package in slow.items():
+            version = package.install(app, dataset)
+            found[f"{name}_ratio"] = _compare(version, SLOW_ROUNDS)
+            found[f"{name}_seconds"] = _time_explanation(version)
         db.session.remove()
         db.engine.dispose()
     return found
 
 
-def _compare(version: Version) -> float:
+def _build_slow(place: Path, trained: Trained) -> dict[str, Trained]:
+    """Package two large networks: the slowest that is offered, and VGG16 with the end of many tutorials."""
+    networks.load_tensorflow_quietly()
+    import keras
+
+    layers = keras.layers
+    tails = {
+        "slowest": (SLOWEST, [layers.GlobalAveragePooling2D(), layers.Dense(3)]),
+        "flatten": ("VGG16", [layers.Flatten(), layers.Dense(256, "relu"), layers.Dense(3)]),
+    }
+    return {name: _pack(place / name, trained, _build(*parts)) for name, parts in tails.items()}
+
+
+def _build(name: str, tail: list[Any]) -> Any:
+    import keras
+
+    below = applications.build(name, 224, None, is_pretrained=False)
+    last = below.outputs[0]
+    for layer in tail:
+        last = layer(last)
+    return keras.Model(below.inputs, last)
+
+
+def _pack(folder: Path, trained: Trained, network: Any) -> Trained:
+    """Package a network in the place of the one that was trained."""
+    packed, seen = trained.as_network(folder), maps.add_map(network)
+    content = networks.convert(seen.network)
+    (folder / NETWORK_FILE).write_bytes(content)
+    (folder.parent / f"{folder.name}_alone.tflite").write_bytes(networks.convert(network))
+    explaining.write_last_layer(folder, seen.last_layer)
+    files = {NETWORK_FILE: hashlib.sha256(content).hexdigest()}
+    update_spec(folder, lambda spec: spec | {"files": files, "rejection": None})
+    return packed
+
+
+def _time_map(place: Path) -> dict[str, float]:
+    """Return the time that a flattening network takes with its map, beside the same network without."""
+    pixels = center_crop(open_image(make_jpeg()), 224)
+    both = [Network(path) for path in (place / "flatten" / NETWORK_FILE, place / "flatten_alone.tflite")]
+    ratios = []
+    for _ in range(SLOW_ROUNDS):
+        with_map, alone = (_seconds(partial(network.logits, pixels)) for network in both)
+        ratios.append(with_map / alone)
+    return {"flatten_with_map_ratio": round(statistics.median(ratios), 2)}
+
+
+def _time_explanation(version: Version) -> float:
+    took = []
+    for _ in range(SLOW_ROUNDS):
+        start = time.perf_counter()
+        explain.explain(version, make_jpeg())
+        took.append(time.perf_counter() - start)
+    return round(statistics.median(took), 2)
+
+
+def _compare(version: Version, rounds: int) -> float:
     photo = make_jpeg()
     assert explain.explain(version, photo).method == explaining.EXACT
     ratios = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         alone = _seconds(lambda: prediction.predict(version, photo))
         both = alone + _seconds(lambda: explain.explain(version, photo))
         ratios.append(both / alone)
@@ -141,19 +210,17 @@ def _read(images: Path, size: int) -> Iterator[np.ndarray]:
 
 
 def _time_occlusion(place: Path, trained: Trained) -> dict[str, float]:
-    """Return what occlusion takes of the slowest network, its weights as drawn, on the clock and in all.
+    """Return what occlusion takes of the slowest network, on the clock and in all.
 
     Also how many embeddings that would be, which tells a quiet machine from a busy one.
     """
     networks.load_tensorflow_quietly()
     import keras
 
-    below = keras.applications.VGG19(
-        include_top=False, weights=None, input_shape=(224, 224, 3), pooling="max"
-    )
-    logits = keras.layers.Dense(3)(below.outputs[0])
+    layers = keras.layers
+    tail = [layers.GlobalAveragePooling2D(), layers.Dense(64, "gelu"), layers.Dense(3)]
     path = place / "slow.tflite"
-    path.write_bytes(networks.convert(keras.Model(below.inputs, logits)))
+    path.write_bytes(networks.convert(_build(SLOWEST, tail)))
     network, pixels = Network(path), center_crop(open_image(make_jpeg()), 224)
     embedder = Embedder(next(trained.backbones.glob(f"{load_package(trained.package).backbone_identifier}*")))
     an_embedding = statistics.median(_seconds(lambda: embedder.embed(pixels)) for _ in range(ROUNDS))
