@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from learning import explaining
 from learning.litert import NetworkClassifier
 from learning.uploads import wrapping
 from learning.uploads.facts import SCALINGS
@@ -71,9 +72,13 @@ def test_the_package_answers_by_itself_and_is_proven(made):
         assert spec["labels"][classifier.probabilities(pixels).argmax()] == label
 
 
-def test_a_teachable_machine_zip_needs_no_questions(made):
+def test_a_teachable_machine_zip_needs_no_questions_and_is_explained_exactly(made):
     ended = train(made, "converted_keras.zip", "--json")
-    assert json.loads(ended.stdout.splitlines()[-1])["score"]["value"] == 1
+    told = json.loads(ended.stdout.splitlines()[-1])
+    assert told["score"]["value"] == 1
+    classifier = NetworkClassifier(told["package"])
+    _, seen = classifier.look(np.zeros((32, 32, 3), np.uint8))
+    assert explaining.can_be_exact(seen, explaining.find_last_layer(classifier.package))
 
 
 def test_a_scaling_that_the_file_does_not_tell_is_asked_for(made):
