@@ -28,7 +28,8 @@ def lay_open(network: KerasModel) -> KerasModel:
     last = _find_last(network)
 
     def call(layer: Any, *given: Any, **options: Any) -> Any:
-        if given and isinstance(layer, keras.Model) and has_graph(layer):
+        is_model = given and isinstance(layer, keras.Model) and has_graph(layer)
+        if is_model and not options.get("training"):  # one that draws at random when it answers stays shut
             return run(layer, given)
         flat = _find_flattened(given[0]) if given and _is_plain_dense(layer) else None
         if flat is None:

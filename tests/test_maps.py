@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from learning import maps, networks, pooling
+from learning import maps, networks, pooling, tails
 from learning.litert import Network
 from learning.uploads import wrapping
 
@@ -115,6 +115,16 @@ def test_images_are_told_apart_by_more_than_the_scores_of_a_flattened_map(keras,
     _, where, last_layer = see(build(keras, *make_tail(keras, "flattened at last")), tmp_path, "logits")
     assert where.shape == (14, 14, 3 + 16)
     assert last_layer.shape == (3 + 16 + 1, 3)
+
+
+@pytest.mark.trainer
+def test_a_model_that_goes_on_as_in_training_answers_as_it_did(keras):
+    layers, image = keras.layers, keras.Input((32, 32, 3))
+    inner = keras.Sequential([keras.Input((32, 32, 3)), layers.BatchNormalization(), layers.Conv2D(4, 3)])
+    answer = layers.Dense(3)(layers.Flatten()(inner(image, training=True)))
+    network = keras.Model(image, answer)
+    said = [one([PIXELS[np.newaxis].astype(np.float32)]) for one in (network, tails.lay_open(network))]
+    assert np.abs(said[0] - said[1]).max() < 1e-3
 
 
 @pytest.mark.trainer
