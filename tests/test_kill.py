@@ -1,7 +1,7 @@
 """kill -9 and SIGTERM at bad moments: nothing acknowledged is lost, nothing half-written is seen.
 
-The worker is the real one, in a process of its own. Its lease is three seconds: its death is soon noticed, and a
-busy machine does not cost it its life.
+The worker is the real one, in a process of its own. Its lease is three seconds: its death is soon noticed,
+and a busy machine does not cost it its life.
 """
 
 from __future__ import annotations
