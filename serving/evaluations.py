@@ -65,11 +65,14 @@ class Evaluation:
         """The row of every item, by its hash."""
         return {sha256: row for row, sha256 in enumerate(self.hashes)}
 
+    @cached_property
     def taught(self) -> list[frozenset[str]]:
-        """Return the labels of every item, as they were then."""
+        """The labels of every item, as they were then; equal ones are one object, to take less memory."""
         named = [self.labels[place] for place in np.nonzero(self.truth)[1].tolist()]
         ends = [0, *self.truth.sum(axis=1).cumsum().tolist()]
-        return [frozenset(named[start:end]) for start, end in itertools.pairwise(ends)]
+        borne = [tuple(named[start:end]) for start, end in itertools.pairwise(ends)]
+        sets = {labels: frozenset(labels) for labels in set(borne)}
+        return [sets[labels] for labels in borne]
 
     @cached_property
     def suspects(self) -> Suspects:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from serving.evaluations import Evaluation
 
 QUEUES = ("suspects", "wrong", "unsure", "cell")
 UNSURE = 0.2  # how near to each other, or to its threshold, probabilities are that leave it unsure
+QUEUES_KEPT = 64
 GUESSES = 3  # of the likeliest labels that are shown of an item
 MOST_GUESSES = 9  # as many as there are keys for them
 
@@ -34,8 +36,9 @@ class Guess:
     is_said: bool
 
 
-def rows_of(evaluation: Evaluation, queue: str, cell: Cell, by: str) -> np.ndarray:
-    """Return the rows of a queue, int, those first that are most worth a look.
+@lru_cache(QUEUES_KEPT)
+def rows_of(evaluation: Evaluation, queue: str, cell: Cell | None, by: str) -> np.ndarray:
+    """Return the rows of a queue, int, those first that are most worth a look. They are kept: don't write.
 
     Args:
         queue: one of QUEUES.

@@ -97,5 +97,5 @@ def _read(version: Version) -> dict[str, Judged]:
     if found is None:
         return {}
     is_right = (found.said == found.truth).all(axis=1).tolist()
-    rows = zip(found.taught(), is_right, (found.by == TEST).tolist(), strict=True)
+    rows = zip(found.taught, is_right, (found.by == TEST).tolist(), strict=True)
     return dict(zip(found.hashes, itertools.starmap(Judged, rows), strict=True))

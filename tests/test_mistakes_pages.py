@@ -9,10 +9,8 @@ from sqlalchemy import select
 
 from datasets import editing, intake, labels, reviews, sweep
 from models import Dataset, Item, Member, Review, db, now
-from serving import findings
-from serving.findings import Findings
 from tests.photos import COLOURS, photo
-from tests.teaching import finish, start, teach
+from tests.teaching import find_alike, finish, start, teach
 
 MISTAKES = "/datasets/flowers/versions/1/mistakes"
 WRONG = f"{MISTAKES}/wrong"
@@ -222,13 +220,10 @@ def test_an_item_of_another_dataset_is_neither_shown_nor_changed(owner, mistaken
 
 
 @pytest.fixture
-def pair(settings, dataset, mistaken):
+def pair(dataset, mistaken):
     """Two photos that somebody found to look alike: the one mistaken, which is red, and a blue one."""
     blue = db.session.scalar(select(Item).filter_by(sent_name="blue/0.jpg"))
-    found = {"first": mistaken.id, "second": blue.id, "cosine": 0.99, "bits": 1}
-    told = dict.fromkeys(("curve",)) | {"gains": [], "pairs": [found], "found_pairs": 1, "telltales": []}
-    about = {"examined_at": "", "stamp": "", "task": "single-label", "items": 12, "learnt": 0}
-    findings.write(settings.folder("findings"), dataset.id, Findings(**about, is_sampled=False, **told))
+    find_alike(dataset, mistaken, blue)
     return mistaken, blue
 
 

@@ -16,7 +16,7 @@ from serving import feedback
 from tests.furnished import add_prediction
 from tests.house import chromium, listening
 from tests.photos import COLOURS, photo
-from tests.teaching import finish, start, teach
+from tests.teaching import find_alike, finish, start, teach
 from tests.test_accessibility import LOOKS, cookie_of, faults_of
 from tests.trained import as_bytes, make_photo
 
@@ -176,6 +176,23 @@ def test_mistakes_are_put_right_by_keyboard_alone(page, address, dataset):
     expect(page.get_by_text("red/0.jpg: left as it is")).to_be_visible()
     expect(page.locator("[data-done]")).to_have_text("1")
     assert (faults_of(page), page.faults) == ([], [])
+
+
+def test_a_look_alike_is_settled_at_once_when_its_like_is_relabelled(page, address, dataset):
+    teach(dataset)
+    finish(start(dataset))
+    pair = [db.session.scalar(select(Item).filter_by(sent_name=f"{colour}/0.jpg")) for colour in COLOURS]
+    find_alike(dataset, *pair)
+    ids = {item.sent_name: item.id for item in pair}
+    db.session.commit()
+    page.goto(f"{address}{DATASET}/versions/1/mistakes/alike")
+    blue = page.locator(f"#item-{ids['blue/0.jpg']}")
+    page.locator(f"#item-{ids['red/0.jpg']}").get_by_role("button", name="blue").click()
+    expect(blue).to_contain_text("Nothing left to do here")
+    expect(page.get_by_role("button", name="Train again")).to_be_focused()
+    page.keyboard.press("u")
+    expect(blue).to_contain_text("Looks like")
+    assert page.faults == []
 
 
 def test_a_table_is_sorted_by_a_press_on_its_head(page, address, dataset):

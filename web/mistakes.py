@@ -122,12 +122,14 @@ class Workspace:
     def _state(self, row: int, stands: Standing) -> str | None:
         if stands.is_deleted:
             return "removed"
-        if not self._are_same(set(self.taught(row)), stands.labels):
+        if not self._are_same(self.evaluation.taught[row], stands.labels):
             return "relabelled"
         return "left" if stands.is_left else None
 
-    def _are_same(self, taught: set[str], today: frozenset[str]) -> bool:
+    def _are_same(self, taught: frozenset[str], today: frozenset[str]) -> bool:
         """Whether they are the same labels, though some may have been renamed since."""
+        if taught == today and self.names.issuperset(taught):
+            return True
         gone, new = taught - self.names, today - set(self.version.labels)
         return taught - gone == today - new and len(gone) == len(new)
 
