@@ -18,7 +18,7 @@ from learning import calibration, cards
 from learning.calibration import SINGLE
 from learning.intervals import wilson_interval
 from learning.package import TRAINED_THRESHOLDS as TRAINED
-from learning.package import hold, read_spec, update_spec
+from learning.package import PackageDamaged, hold, read_spec, update_spec
 from utils import write_atomically
 
 STEPS = 1_000
@@ -188,8 +188,7 @@ def change(folder: str | Path, choose: Callable[[list[float]], Sequence[float]])
 
     Nobody else can change them in between. Errors are those of `keep`.
     """
-    update_spec(folder, lambda spec: _with(spec, list(choose(present_of(spec)))))
-    _renew_card(folder)
+    _update(folder, lambda spec: _with(spec, list(choose(present_of(spec)))))
 
 
 def present_of(spec: dict[str, Any]) -> list[float]:
@@ -207,8 +206,7 @@ def reset(folder: str | Path) -> None:
     Raises:
         PackageDamaged: package.json is missing or damaged.
     """
-    update_spec(folder, lambda spec: _without(spec))
-    _renew_card(folder)
+    _update(folder, _without)
 
 
 def watch_for_unknown(folder: str | Path, is_on: bool) -> None:
@@ -218,8 +216,7 @@ def watch_for_unknown(folder: str | Path, is_on: bool) -> None:
         PackageDamaged: package.json is missing or damaged.
         ValueError: the package has nothing that tells the unknown.
     """
-    update_spec(folder, lambda spec: _watching(spec, is_on))
-    _renew_card(folder)
+    _update(folder, lambda spec: _watching(spec, is_on))
 
 
 def _watching(spec: dict[str, Any], is_on: bool) -> dict[str, Any]:
@@ -253,6 +250,21 @@ def is_chosen(spec: dict[str, Any]) -> bool:
     return TRAINED in spec
 
 
-def _renew_card(folder: str | Path) -> None:
+def _update(folder: str | Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Change package.json and the card that tells of it; neither where the card can't be written."""
+
+    def change_soundly(spec: dict[str, Any]) -> dict[str, Any]:
+        changed = change(spec)
+        _write_card(changed)
+        return changed
+
+    update_spec(folder, change_soundly)
     with hold(folder):
-        write_atomically(Path(folder, "README.md"), cards.write(read_spec(folder)))
+        write_atomically(Path(folder, "README.md"), _write_card(read_spec(folder)))
+
+
+def _write_card(spec: dict[str, Any]) -> str:
+    try:
+        return cards.write(spec)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise PackageDamaged("package.json is damaged: it lacks what its card tells.") from error

@@ -7,7 +7,7 @@ import pytest
 
 from learning import thresholds
 from learning.calibration import decide
-from learning.package import FORMAT, FORMAT_VERSION, read_spec, write_spec
+from learning.package import FORMAT, FORMAT_VERSION, PackageDamaged, read_spec, write_spec
 
 LABELS = list("abcd")
 
@@ -143,3 +143,11 @@ def test_thresholds_that_do_not_fit_the_labels_are_not_kept(package):
     with pytest.raises(ValueError):
         thresholds.keep(folder, [0.7])
     assert read_spec(folder)["thresholds"] == []
+
+
+def test_nothing_is_kept_where_the_card_cannot_tell_it(package):
+    folder = package(metrics=None)
+    before = read_spec(folder)
+    with pytest.raises(PackageDamaged, match="damaged"):
+        thresholds.keep(folder, [0.7] * len(LABELS))
+    assert read_spec(folder) == before
