@@ -9,7 +9,7 @@ from PIL import Image
 
 from learning.pooling import share_out
 from serving.explain import Explanation
-from utils import open_upright
+from utils import open_atomically, open_upright
 
 MOST_PIXELS = 480  # of the longer side: it is smooth, and the browser scales it
 MOST_SAVED = 1_600  # pixels of the longer side of a picture that is kept
@@ -67,7 +67,8 @@ def save(explanation: Explanation, content: bytes, path: Path) -> None:
     """
     picture = paint_over(explanation, content)
     try:
-        picture.save(path, "PNG")
+        with open_atomically(path) as file:
+            picture.save(file, "PNG")
     except OSError as error:
         raise NotSaved(f"{path} cannot be written ({error.strerror}).") from error
 
