@@ -16,6 +16,7 @@ from models import Dataset, Version, db
 from serving import classifier, prediction, warmup
 from tests.trained import COLOURS, ROOT, as_bytes, make_photo
 from utils import ImageRefused
+from web import answers
 
 pytestmark = pytest.mark.trainer
 
@@ -135,6 +136,12 @@ def test_what_went_live_elsewhere_is_warmed_at_the_next_look_and_once(app, datas
     warmup.forget()
     assert warmup.warm_what_is_new(seen) == seen
     assert not classifier._load_package.cache_info().currsize
+
+
+def test_a_rehearsal_waits_for_nobody_who_writes_and_leaves_nothing_open(app):
+    with db.engine.begin():
+        answers.rehearse()
+    assert not db.session().in_transaction()
 
 
 def test_predicting_imports_neither_tensorflow_nor_scikit_learn(app, version):

@@ -85,8 +85,7 @@ def get_dataset(slug: str, role: str = "viewer", allow_public: bool = False) -> 
     401 for a stranger, 404 when it is not theirs to see or not there, 403 when their role is too low.
     """
     user = get_user()
-    found = db.session.execute(_WITH_ROLE, {"slug": slug, "user": user.id if user else None}).first()
-    dataset, theirs = found or (None, None)
+    dataset, theirs = find_dataset(slug, user.id if user else None)
     if dataset and allow_public and dataset.is_public:
         return dataset
     if user is None:
@@ -98,6 +97,12 @@ def get_dataset(slug: str, role: str = "viewer", allow_public: bool = False) -> 
     if ROLES.index(theirs) < ROLES.index(role):
         abort(403, f"Only an {role} of this dataset may do that. Ask one of its owners.")
     return dataset
+
+
+def find_dataset(slug: str, user_id: int | None) -> tuple[Dataset | None, str | None]:
+    """Return the dataset of that name, if there is one, and the user's role as a member of it, or None."""
+    found = db.session.execute(_WITH_ROLE, {"slug": slug, "user": user_id}).first()
+    return tuple(found) if found else (None, None)
 
 
 def get_part(table: type[Part], row_id: int, role: str = "viewer") -> Part:

@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from serving import warmup
-from web import crowding
+from web import answers, crowding
 from web.crowding import CountingPool
 
 try:
@@ -138,7 +138,9 @@ def _begin(app: Flask, worker: Worker) -> None:
 def _warm_up(app: Flask) -> int | None:
     try:
         with app.app_context():
-            return warmup.warm_what_is_new()
+            seen = warmup.warm_what_is_new()
+            answers.rehearse()
+            return seen
     except SQLAlchemyError as error:  # it answers all the same, and /readyz says what is wrong
         app.logger.warning("Not warmed up: %s", error)
         return None
