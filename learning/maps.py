@@ -162,7 +162,8 @@ def _weigh(layer: Any, seen: Tensor) -> Tensor:
     from keras import layers, ops
 
     if isinstance(layer, layers.Dense):
-        return ops.matmul(seen, stack(layer)[:-1]) + stack(layer)[-1]
+        stacked = stack(layer)
+        return ops.matmul(seen, stacked[:-1]) + stacked[-1]
     if not isinstance(layer, layers.BatchNormalization):
         return seen
     scale = 1 / np.sqrt(np.asarray(layer.moving_variance) + layer.epsilon)

@@ -117,8 +117,8 @@ def _weigh(dense: Any, feature_map: Tensor) -> Tensor:
     from keras import ops
 
     _, height, width, channels = feature_map.shape
-    places, (*_, bias) = height * width, stack(dense)
-    weights = places * stack(dense)[:-1].reshape(1, places, channels, dense.units)
+    places, stacked = height * width, stack(dense)  # copied once: it may be hundreds of megabytes
+    weights = places * stacked[:-1].reshape(1, places, channels, dense.units)
     rows = ops.reshape(feature_map, (-1, places, 1, channels))
-    added = ops.matmul(rows, weights) + bias
+    added = ops.matmul(rows, weights) + stacked[-1]
     return ops.reshape(added, (-1, height, width, dense.units))

@@ -174,19 +174,14 @@ def suggest_right(table: Table, share: float) -> float | None:
     return float(GRID[reached[0]]) if len(reached) else None
 
 
-def keep(folder: str | Path, limits: Sequence[float]) -> None:
-    """Let a package say labels from these thresholds on, one a label; all 0 of a single-label one: always.
+def change(folder: str | Path, choose: Callable[[list[float]], Sequence[float]]) -> None:
+    """Let a package say labels from the thresholds on that `choose` gives for the present ones, one a label.
+
+    All 0 of a single-label package: always. Nobody else can change them in between.
 
     Raises:
         PackageDamaged: package.json is missing or damaged.
-    """
-    change(folder, lambda present: limits)
-
-
-def change(folder: str | Path, choose: Callable[[list[float]], Sequence[float]]) -> None:
-    """Let a package have the thresholds that `choose` gives for the present ones, one a label.
-
-    Nobody else can change them in between. Errors are those of `keep`.
+        ValueError: they do not fit the labels.
     """
     _update(folder, lambda spec: _with(spec, list(choose(present_of(spec)))))
 

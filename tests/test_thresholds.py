@@ -111,7 +111,7 @@ def package(tmp_path):
 
 def test_what_was_chosen_is_kept_and_the_card_says_it(package):
     folder = package()
-    thresholds.keep(folder, [0.7, 0.7, 0.8, 0.0])
+    thresholds.change(folder, lambda present: [0.7, 0.7, 0.8, 0.0])
     spec = read_spec(folder)
     assert spec["thresholds"] == [0.7, 0.7, 0.8, 0.0]
     assert thresholds.is_chosen(spec)
@@ -121,16 +121,16 @@ def test_what_was_chosen_is_kept_and_the_card_says_it(package):
 
 def test_no_threshold_at_all_is_always_answering(package):
     folder = package()
-    thresholds.keep(folder, [0.7] * 4)
-    thresholds.keep(folder, [0.0] * 4)
+    thresholds.change(folder, lambda present: [0.7] * 4)
+    thresholds.change(folder, lambda present: [0.0] * 4)
     assert read_spec(folder)["thresholds"] == []
     assert not thresholds.is_chosen(read_spec(folder))
 
 
 def test_those_of_the_training_come_back_however_often_others_were_chosen(package):
     folder = package("multi-label", [0.31, 0.42, 0.5, 0.6])
-    thresholds.keep(folder, [0.7] * 4)
-    thresholds.keep(folder, [0.8] * 4)
+    thresholds.change(folder, lambda present: [0.7] * 4)
+    thresholds.change(folder, lambda present: [0.8] * 4)
     thresholds.reset(folder)
     spec = read_spec(folder)
     assert spec["thresholds"] == [0.31, 0.42, 0.5, 0.6]
@@ -141,7 +141,7 @@ def test_those_of_the_training_come_back_however_often_others_were_chosen(packag
 def test_thresholds_that_do_not_fit_the_labels_are_not_kept(package):
     folder = package()
     with pytest.raises(ValueError):
-        thresholds.keep(folder, [0.7])
+        thresholds.change(folder, lambda present: [0.7])
     assert read_spec(folder)["thresholds"] == []
 
 
@@ -149,5 +149,5 @@ def test_nothing_is_kept_where_the_card_cannot_tell_it(package):
     folder = package(metrics=None)
     before = read_spec(folder)
     with pytest.raises(PackageDamaged, match="damaged"):
-        thresholds.keep(folder, [0.7] * len(LABELS))
+        thresholds.change(folder, lambda present: [0.7] * len(LABELS))
     assert read_spec(folder) == before
