@@ -80,7 +80,10 @@ SETTINGS: dict[str, Setting] = {
     ),
     "MAX_PREDICT_BODY": Setting(16 * MIB, "One prediction request."),
     "MIN_FREE_DISK": Setting(
-        1 * GIB, "Uploads are refused below this much free disk or 5 %; runs in a sandbox end below it."
+        1 * GIB, "Uploads are refused below this much free disk; runs in a sandbox end below it."
+    ),
+    "MIN_FREE_SHARE": Setting(
+        0.05, "Uploads are also refused below this share of the disk: it may be much of a large one."
     ),
     "MODEL_UPLOADS": Setting(
         "sandbox", "sandbox: only where a sandbox looks at uploaded models; always: without one too; never."

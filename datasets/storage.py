@@ -25,7 +25,6 @@ from utils import generate_random_name, make_thumbnail, make_view, open_image
 
 THUMBNAIL_SIZE = 256  # pixels
 VIEW_SIDE = 1600  # pixels, at most
-MIN_FREE_SHARE = 0.05
 FOLDERS = ("images", "thumbnails", "views")
 _FILENAME = re.compile(r"[A-Za-z0-9_-]{1,50}\.[a-z0-9]{1,5}")
 _MIMETYPES = {"jpg": "image/jpeg", "png": "image/png"}
@@ -210,13 +209,13 @@ def require_free_space(wanted: int = 0) -> None:
     """See that `wanted` bytes more can come in.
 
     Raises:
-        StorageFull: less than the setting MIN_FREE_DISK, or 5 % of the disk, would be left.
+        StorageFull: less than the setting MIN_FREE_DISK, or MIN_FREE_SHARE of the disk, would be left.
     """
     here = place()
     if not isinstance(here.filesystem, LocalFileSystem):
         return
-    usage = shutil.disk_usage(here.root)
-    least = max(current_app.config["PIGEONHOLE"].min_free_disk, MIN_FREE_SHARE * usage.total)
+    settings, usage = current_app.config["PIGEONHOLE"], shutil.disk_usage(here.root)
+    least = max(settings.min_free_disk, settings.min_free_share * usage.total)
     if usage.free - wanted < least:
         raise _full()
 

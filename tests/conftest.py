@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextvars
 import gc
+import os
 import shutil
 import socket
 import subprocess
@@ -30,6 +31,11 @@ from utils import lock_file
 PASSWORD = "correct horse battery"
 ROOT = Path(__file__).parents[1]
 LONG = ("trainer", "browser")  # marks of tests that take long, the longest first
+
+
+def pytest_configure():
+    """Let every instance, in this process and in those it starts, take images however full the disk is."""
+    os.environ.update(PIGEONHOLE_MIN_FREE_DISK="0", PIGEONHOLE_MIN_FREE_SHARE="0")
 
 
 def pytest_collection_modifyitems(items):

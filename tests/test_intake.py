@@ -187,8 +187,9 @@ def test_kill_9_in_an_import_leaves_no_row_without_bytes(dataset, settings):
     assert files_in(settings, "images") == set(db.session.scalars(select(Item.filename)))
 
 
-def test_nothing_is_taken_when_the_disk_is_nearly_full(app, dataset):
-    app.config["PIGEONHOLE"].values["MIN_FREE_DISK"] = 10**18
+@pytest.mark.parametrize(("setting", "least"), [("MIN_FREE_DISK", 10**18), ("MIN_FREE_SHARE", 1.0)])
+def test_nothing_is_taken_when_the_disk_is_nearly_full(app, dataset, setting, least):
+    app.config["PIGEONHOLE"].values[setting] = least
     with pytest.raises(StorageFull, match="full"):
         take(dataset, 1)
 
