@@ -131,16 +131,6 @@ def open_archive(path: str | Path, limits: Limits | None = None) -> Iterator[Arc
         yield Archive(zip_file, _check(zip_file.infolist(), limits), limits)
 
 
-def check_archive(path: str | Path, limits: Limits | None = None) -> None:
-    """Check a zip whole, its content too.
-
-    Raises:
-        ArchiveRefused: as `open_archive` and `Archive.verify`.
-    """
-    with open_archive(path, limits) as archive:
-        archive.verify()
-
-
 def _open_zip(file, limits: Limits) -> zipfile.ZipFile:
     start = file.read(4)
     if start == b"PK\x05\x06":

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -214,15 +212,6 @@ def environment(writable: Path) -> dict[str, str]:
         **{name: os.environ[name] for name in passed_on if name in os.environ},
         **{"HOME": home, "TMPDIR": home, "KERAS_HOME": home, "PYTHONDONTWRITEBYTECODE": "1"},
     }
-
-
-def end_group(group: int) -> None:
-    """End what a sandbox has left behind: all in the group of the process that was started for it.
-
-    bubblewrap's processes end by themselves; in Landlock's none can leave the group.
-    """
-    with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
 
 
 def _confined(allowance: Allowance) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import sandbox, seccomp
+from jobs import sandbox, seccomp, trainers
 
 MIB = 1024**2
 
@@ -182,7 +182,7 @@ def test_a_daemon_ends_with_it(run, kind):
         words, env=sandbox.environment(run.folder), cwd=sandbox.ROOT, start_new_session=True
     ) as process:
         process.wait(60)
-        sandbox.end_group(process.pid)
+        trainers.end(process)
     size = (run.folder / "beat").stat().st_size
     time.sleep(0.3)
     assert size == (run.folder / "beat").stat().st_size
