@@ -12,7 +12,6 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     DateTime,
-    Engine,
     ForeignKey,
     Index,
     MetaData,
@@ -20,7 +19,6 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
-    event,
     true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry, relationship
@@ -70,29 +68,6 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(model_class=Base)
-
-
-def prepare_engine(engine: Engine) -> None:
-    """Give SQLite write-ahead logging, foreign keys, patience, and BEGIN IMMEDIATE for every transaction.
-
-    synchronous=NORMAL survives kill -9 of any process. With plain BEGIN most read-then-write transactions of
-    several processes fail at once. A transaction that only reads may ask for a plain BEGIN with
-    `execution_options(is_reading=True)`. SQLite's own lower() knows the letters of ASCII only; ours, all.
-    """
-    if engine.dialect.name != "sqlite":
-        return
-
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, record: Any) -> None:
-        connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "busy_timeout=5000", "foreign_keys=ON", "synchronous=NORMAL"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.create_function("lower", 1, lambda text: text and text.lower(), deterministic=True)
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Any) -> None:
-        reading = connection.get_execution_options().get("is_reading")
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 class User(UserMixin, db.Model):

@@ -18,6 +18,7 @@ from learning.package import PackageDamaged
 from learning.proof import TOLERANCE
 from models import Item, Version, db
 from serving.classifier import VersionUnusable
+from transactions import start_reading
 
 FEW_VERSIONS = 10  # up to which Keras is asked unless told otherwise
 
@@ -45,8 +46,7 @@ def check(with_keras: bool | None = None) -> Iterator[Finding]:
         check_disk,
         check_sandbox,
     ):
-        db.session.rollback()
-        db.session.connection(execution_options={"is_reading": True})  # it takes long, and locks nobody out
+        start_reading()  # it takes long, and locks nobody out
         yield from check_one()
     db.session.rollback()
 
@@ -148,7 +148,7 @@ def _mark(version_id: int, found: faults.Findings, was_keras_asked: bool) -> Non
     db.session.rollback()
     faults.mark(version_id, found, was_keras_asked)
     db.session.commit()
-    db.session.connection(execution_options={"is_reading": True})
+    start_reading()
 
 
 def _as_json(found: faults.Findings) -> dict[str, float | None]:

@@ -14,6 +14,7 @@ from jobs import queue, trainers
 from learning import backbones
 from learning.embeddings import EmbeddingStore, Opener, embed_missing
 from models import Dataset, Item, Job, db
+from transactions import start_reading
 
 LOOK_SECONDS = 0.5  # between two looks at the database while embedding
 
@@ -35,6 +36,7 @@ def embed_dataset(claim: queue.Claim, is_ending: Callable[[], bool]) -> None:
     Raises:
         queue.ClaimLost: another worker has taken the job over.
     """
+    start_reading()
     images = list(_images(claim.dataset_id))
     db.session.rollback()  # nothing below holds the database while it computes
     try:
@@ -50,7 +52,6 @@ def embed_dataset(claim: queue.Claim, is_ending: Callable[[], bool]) -> None:
 
 
 def _images(dataset_id: int) -> Iterator[tuple[str, Opener]]:
-    db.session.connection(execution_options={"is_reading": True})
     query = select(Item.sha256, Item.filename).where(Item.dataset_id == dataset_id, Item.deleted_at.is_(None))
     for sha256, filename in db.session.execute(query):
         yield sha256, storage.opener(filename)

@@ -22,6 +22,7 @@ from learning.litert import NetworkClassifier
 from learning.package import NoAnswer, read_spec
 from models import Version, db, now
 from serving import classifier
+from transactions import start_reading
 from utils import ImageRefused
 
 logger = logging.getLogger(__name__)
@@ -142,8 +143,7 @@ def mark(version_id: int, found: Findings, was_keras_asked: bool = False) -> Non
 
 def look_at(version_id: int) -> None:
     """Look at one version, mark it, and commit."""
-    db.session.rollback()
-    db.session.connection(execution_options={"is_reading": True})  # it takes a second, and locks nobody out
+    start_reading()  # it takes a second, and locks nobody out
     version = db.session.get(Version, version_id)
     found = find(version) if version else None
     db.session.rollback()

@@ -23,6 +23,7 @@ from serving import prediction
 from serving.classifier import Busy, VersionUnusable
 from serving.feedback import labels_said
 from serving.prediction import Answer
+from transactions import start_reading
 from utils import ImageRefused, lock_file
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def _try_to_answer() -> bool:
 
 def answer_some() -> bool:
     """Let each challenger answer a few predictions, and commit; false when there were none."""
-    _start_reading()
+    start_reading()
     waiting = list(db.session.scalars(select(Challenge.id).where(Challenge.trouble.is_(None))))
     took = [_take_turn(challenge_id) for challenge_id in waiting]
     db.session.rollback()
@@ -78,7 +79,7 @@ def answer_some() -> bool:
 
 def _take_turn(challenge_id: int) -> bool:
     """Let a challenger answer a few predictions; one that can't is given up with a word."""
-    _start_reading()
+    start_reading()
     turn = _plan(challenge_id)
     if turn is None:
         return False
@@ -94,11 +95,6 @@ def _take_turn(challenge_id: int) -> bool:
     db.session.rollback()  # nothing was locked until here
     _keep(challenge_id, turn, rows, trouble)
     return True
-
-
-def _start_reading() -> None:
-    db.session.rollback()
-    db.session.connection(execution_options={"is_reading": True})
 
 
 def _plan(challenge_id: int) -> Turn | None:

@@ -20,6 +20,14 @@ RESTART_SECONDS = 1.0
 ENDING_SECONDS = 40
 
 
+def end_by_signal() -> threading.Event:
+    """Return an event that SIGTERM or Ctrl-C sets from now on."""
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
+    return ending
+
+
 def run_web(serve: Callable[[], None], with_worker: bool, ending: threading.Event) -> int:
     """Run `serve` in a forked process with a worker beside it until `ending` is set.
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import joinedload
 
 from models import Dataset, LiveChange, Version, db
 from serving import classifier, prediction
+from transactions import start_reading
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,7 @@ def warm_up() -> None:
     version whose files are missing or damaged is logged and left: it keeps nobody else from answering.
     """
     with _turn:
-        db.session.rollback()
-        db.session.connection(execution_options={"is_reading": True})  # the network runs without a lock
+        start_reading()  # the network runs without a lock
         files: set[Path] = set()
         for version in _live_versions():
             try:
@@ -65,8 +65,7 @@ def warm_what_is_new(seen: int | None = None) -> int:
     Args:
         seen: what it returned the time before; None the first time.
     """
-    db.session.rollback()
-    db.session.connection(execution_options={"is_reading": True})
+    start_reading()
     newest = db.session.scalar(select(func.max(LiveChange.id))) or 0
     if newest != seen:
         warm_up()

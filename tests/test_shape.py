@@ -15,12 +15,14 @@ OURS = (
     "config",
     "logs",
     "models",
+    "transactions",
     "datasets",
     "jobs",
     "learning",
     "serving",
     "web",
     "training",
+    "commands",
     "server",
 )
 HEAVY = ("tensorflow", "keras")
@@ -31,11 +33,12 @@ MAY_IMPORT = {
     "config": set(),
     "logs": {"config"},
     "models": {"config"},
+    "transactions": {"models"},
     "learning": {"utils"},
     "training": {"learning", "jobs.runs", "jobs.enclosing", "datasets.manifest", "utils", "config"},
-    "datasets": {"models", "utils", "config"},
+    "datasets": {"models", "transactions", "utils", "config"},
     "serving": {
-        *("models", "utils", "config", "datasets.storage"),
+        *("models", "transactions", "utils", "config", "datasets.storage"),
         *(
             "learning.package",
             "learning.litert",
@@ -47,7 +50,7 @@ MAY_IMPORT = {
     },
     "jobs.runs": {"utils"},
     "jobs": {
-        *("models", "datasets", "serving", "utils", "config"),
+        *("models", "transactions", "datasets", "serving", "utils", "config"),
         *(
             "learning.backbones",
             "learning.embeddings",
@@ -61,8 +64,15 @@ MAY_IMPORT = {
         *("learning.golden", "learning.pixels", "learning.awkward", "learning.rejection"),
         *("learning.uploads.facts", "learning.uploads.throwaway"),
     },
-    "web": {"web", "models", "datasets", "jobs", "serving", "learning", "utils", "config"},
-    "server": {"logs", "web", "jobs", "datasets", "serving", "learning.package", "models", "utils", "config"},
+    "web": {
+        *("web", "models", "transactions", "datasets", "jobs", "serving", "learning"),
+        *("utils", "config"),
+    },
+    "commands": {"logs", "web", "jobs", "datasets", "serving", "models", "config"},
+    "server": {
+        *("commands", "web", "jobs", "datasets", "serving", "learning.package"),
+        *("models", "transactions", "config"),
+    },
 }
 
 

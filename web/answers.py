@@ -13,10 +13,10 @@ from models import Dataset, Prediction, Run, Version, db
 from serving import prediction
 from serving.classifier import Busy, VersionUnusable
 from serving.prediction import Answer
+from transactions import end_reading, start_reading
 from utils import ImageRefused
 from web import measures, tokens
 from web.access import find_dataset, get_user, has_role
-from web.transactions import end_reading, start_reading
 
 Outcome = Answer | ImageRefused
 

@@ -16,11 +16,11 @@ from flask_login import LoginManager, login_user
 from sqlalchemy import delete, func, select
 
 from models import FailedLogin, Token, User, db, now
+from transactions import start_reading
 from web import tokens
 from web.access import is_api_request
 from web.errors import api_error
 from web.rates import network_of
-from web.transactions import start_reading
 
 # OWASP's Argon2id of 19 MiB, two passes, one lane.
 hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)

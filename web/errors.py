@@ -20,9 +20,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from jobs.queue import TooManyWaiting
 from serving.classifier import VersionUnusable
+from transactions import start_reading
 from web.access import is_api_request, is_oauth_request
 from web.request_ids import route
-from web.transactions import start_reading
 
 logger = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Config
 from models import db
+from transactions import start_reading
 from web import cors, crowding, idempotency, measures, rates, request_ids
 from web.access import is_static, refuse_strangers
 from web.auth import load_token, note_token_use
 from web.inputs import Request, StorableInteger, read_past_body
 from web.limits import limits_of_request, most_bytes
-from web.transactions import start_reading
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "

@@ -14,10 +14,10 @@ from serving import explain, heatmaps, similar
 from serving.classifier import Busy, VersionUnusable
 from serving.explain import Explanation, LabelUnknown
 from serving.similar import Similar
+from transactions import end_reading
 from utils import ImageRefused
 from web import measures, tokens
 from web.access import get_user, has_role
-from web.transactions import end_reading
 
 
 def ask(version: Version, content: bytes, label: str | None = None) -> Explanation:

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 
 from jobs import previews
 from models import Dataset, db
+from transactions import end_reading
 from web import work
 from web.access import get_dataset, get_user
 from web.errors import wants_json
@@ -17,7 +18,6 @@ from web.limits import limits
 from web.pages import runs
 from web.recipes import fine_tune
 from web.recipes.fields import Form, FormRefused, read_options
-from web.transactions import end_reading
 
 blueprint = Blueprint("samples", __name__, url_prefix="/datasets/<slug>/runs/samples")
 
