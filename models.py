@@ -413,6 +413,8 @@ class Run(db.Model):
     recipe: Mapped[str] = mapped_column(String(20))
     backbone: Mapped[str] = mapped_column(String(60))
     settings: Mapped[dict] = mapped_column(default=dict)
+    # The labels that it was given, by the names they had; not those that only an uploaded model knows.
+    label_ids: Mapped[dict] = mapped_column(default=dict, server_default="{}")
     created_at: Mapped[datetime] = mapped_column(default=now)
     dataset: Mapped[Dataset] = relationship()
     job: Mapped[Job | None] = relationship()

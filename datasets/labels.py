@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from sqlalchemy import Text, cast, insert, select
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import insert, select
 
 from datasets.changes import record
 from datasets.counts import recount
 from datasets.names import NameRefused, NameTaken, clean_name
-from models import Change, Dataset, Item, ItemLabel, Label, User, db
+from models import Change, Dataset, Feedback, Item, ItemLabel, Label, Prediction, User, db
 
 _CHUNK = 1000  # ids in one statement
 
@@ -70,8 +71,17 @@ def rename(label: Label, name: str) -> None:
     dataset = db.session.get(Dataset, label.dataset_id)
     if find(dataset, name) not in (None, label):
         raise NameTaken(f"There is already a label {name}. Merge the two if they mean the same.")
+    _rename_in_feedback(label, name)
     label.name = name
     db.session.flush()
+
+
+def _rename_in_feedback(label: Label, name: str) -> None:
+    """Let what people said of predictions go on meaning this label."""
+    is_named = cast(Feedback.labels, Text).contains(json.dumps(label.name), autoescape=True)
+    query = select(Feedback).join(Prediction).where(Prediction.dataset_id == label.dataset_id, is_named)
+    for word in db.session.scalars(query):
+        word.labels = [name if one == label.name else one for one in word.labels]
 
 
 def count_labels(dataset: Dataset) -> list[LabelCount]:

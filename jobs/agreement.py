@@ -10,6 +10,7 @@ from sqlalchemy.orm import joinedload
 from learning.comparison import Comparison, compare
 from learning.intervals import wilson_interval
 from models import Challenge, Dataset, Feedback, Prediction, ShadowAnswer, Version, db
+from serving import naming
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def measure(live: Version, challenge: Challenge) -> Agreement:
             .group_by(ShadowAnswer.is_same)
         ).all()
     )
-    judged, left_out = _judge(live, challenge.version_id)
+    judged, left_out = _judge(live, challenge.version)
     waiting = select(func.count(Prediction.id)).where(
         Prediction.dataset_id == challenge.dataset_id,
         Prediction.id > challenge.seen_id,
@@ -83,10 +84,11 @@ def _shared(live: Version, challenger_id: int) -> Select:
     return query.where(ShadowAnswer.version_id == challenger_id, Prediction.version_id == live.id)
 
 
-def _judge(live: Version, challenger_id: int) -> tuple[Comparison, int]:
+def _judge(live: Version, challenger: Version) -> tuple[Comparison, int]:
     """Compare them where people judged the prediction; of several words on it the last one counts."""
+    today = naming.names_today(challenger)
     words = (
-        _shared(live, challenger_id)
+        _shared(live, challenger.id)
         .join(Feedback, Feedback.prediction_id == Prediction.id)
         .with_only_columns(
             *(Prediction.id, Feedback.is_correct, Feedback.labels, ShadowAnswer.labels, ShadowAnswer.is_same)
@@ -97,7 +99,7 @@ def _judge(live: Version, challenger_id: int) -> tuple[Comparison, int]:
     second: dict[int, bool | None] = {}
     for prediction, is_correct, truth, labels, is_same in db.session.execute(words):
         first[prediction] = is_correct
-        second[prediction] = _is_right(is_correct, truth, labels, is_same)
+        second[prediction] = _is_right(is_correct, truth, naming.rename(labels, today), is_same)
     known = {prediction: is_right for prediction, is_right in second.items() if is_right is not None}
     return compare(first, known), len(second) - len(known)
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import defer, joinedload
 
 from datasets import storage
 from models import Challenge, Prediction, ShadowAnswer, Version, db
-from serving import prediction
+from serving import naming, prediction
 from serving.classifier import Busy, VersionUnusable
 from serving.feedback import labels_said
 from serving.prediction import Answer
@@ -37,9 +37,14 @@ UNEXPECTED = "It failed on an image ({}). The worker's log has the details."
 
 @dataclass(frozen=True)
 class Turn:
-    """What one challenger does next: what it answers, how many it passes over, and how far it is then."""
+    """What one challenger does next: what it answers, how many it passes over, and how far it is then.
+
+    `names` and `live_names`: what the labels of the challenger and of the live version are called today.
+    """
 
     challenge: Challenge
+    names: dict[str, str]
+    live_names: dict[str, str]
     was_at: int
     chosen: list[Prediction]
     passed_over: int
@@ -91,7 +96,7 @@ def _take_turn(challenge_id: int) -> bool:
     except Exception as error:
         logger.exception("Version %s failed as a challenger.", turn.challenge.version.number)
         trouble = UNEXPECTED.format(type(error).__name__)
-    rows = [_as_row(one, answer) for one, answer in answers]
+    rows = [_as_row(one, answer, turn) for one, answer in answers]
     db.session.rollback()  # nothing was locked until here
     _keep(challenge_id, turn, rows, trouble)
     return True
@@ -111,15 +116,19 @@ def _plan(challenge_id: int) -> Turn | None:
     rows = db.session.execute(query.order_by(Prediction.id).limit(AT_ONCE * step)).all()
     if not rows:
         return None
-    live_id = db.session.scalar(
-        select(Version.id).filter_by(
-            dataset_id=challenge.dataset_id, number=challenge.version.dataset.live_version
-        )
-    )
-    mine = [row.id for row in rows if row.version_id == live_id and row.filename]
+    live = _find_live(challenge)
+    mine = [row.id for row in rows if live and row.version_id == live.id and row.filename]
     chosen = mine[::step]
     found = db.session.scalars(select(Prediction).where(Prediction.id.in_(chosen)).order_by(Prediction.id))
-    return Turn(challenge, challenge.seen_id, list(found), len(mine) - len(chosen), rows[-1].id)
+    names, live_names = (naming.names_today(one) if one else {} for one in (challenge.version, live))
+    passed_over = len(mine) - len(chosen)
+    return Turn(challenge, names, live_names, challenge.seen_id, list(found), passed_over, rows[-1].id)
+
+
+def _find_live(challenge: Challenge) -> Version | None:
+    number = challenge.version.dataset.live_version
+    live = select(Version).filter_by(dataset_id=challenge.dataset_id, number=number)
+    return db.session.scalar(live.options(joinedload(Version.run), defer(Version.metrics)))
 
 
 def _ask(version: Version, asked: Prediction) -> Answer | None:
@@ -130,16 +139,17 @@ def _ask(version: Version, asked: Prediction) -> Answer | None:
         return None
 
 
-def _as_row(asked: Prediction, answer: Answer) -> ShadowAnswer:
+def _as_row(asked: Prediction, answer: Answer, turn: Turn) -> ShadowAnswer:
     said = answer.as_json()
     labels = list(said["labels"]) if said["label"] is not None else []
+    theirs = naming.rename(labels_said(asked), turn.live_names)
     return ShadowAnswer(
         prediction_id=asked.id,
         version_id=answer.version_id,
         labels=labels,
         reason=answer.reason,
         probability=answer.probabilities[0][1] if answer.probabilities else 0.0,
-        is_same=set(labels) == set(labels_said(asked)),
+        is_same=set(naming.rename(labels, turn.names)) == set(theirs),
         milliseconds=answer.total_milliseconds,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select, update
 
 from models import Feedback, Label, Prediction, User, db, now
+from serving import naming
 
 SINGLE_LABEL = "single-label"
 
@@ -27,7 +28,7 @@ def give(
         FeedbackRefused: a label that the dataset has not, none or several where there must be one, or labels
             that contradict `is_correct`.
     """
-    said = labels_said(prediction)
+    said = labels_of_today(prediction)
     if labels is not None:
         labels = _check(prediction, list(dict.fromkeys(labels)), is_correct, said)
     values = {"is_correct": is_correct, "labels": said if is_correct else labels, "created_at": now()}
@@ -45,6 +46,11 @@ def labels_said(prediction: Prediction) -> list[str]:
     return list(answer["labels"]) if answer.get("label") is not None else []
 
 
+def labels_of_today(prediction: Prediction) -> list[str]:
+    """Return the labels that it said as they are called today."""
+    return naming.rename(labels_said(prediction), naming.names_today(prediction.version))
+
+
 def find(prediction: Prediction, user: User | None) -> Feedback | None:
     """Return what this user said of the prediction; None where they said nothing, or have no account."""
     if user is None:
@@ -53,10 +59,10 @@ def find(prediction: Prediction, user: User | None) -> Feedback | None:
 
 
 def _check(prediction: Prediction, labels: list[str], is_correct: bool, said: list[str]) -> list[str]:
-    if is_correct and set(labels) != set(said):
+    if is_correct and set(labels) not in (set(said), set(labels_said(prediction))):
         raise FeedbackRefused("These are not the labels that were said to be right. Leave the labels out.")
     if is_correct:
-        return labels
+        return said
     known = set(db.session.scalars(select(Label.name).filter_by(dataset_id=prediction.dataset_id)))
     if unknown := [label for label in labels if label not in known]:
         raise FeedbackRefused(f"This dataset has no label “{unknown[0][:100]}”.")

@@ -11,14 +11,17 @@ from typing import NamedTuple
 
 from learning.comparison import Comparison, compare
 from models import Version
-from serving import evaluations
+from serving import evaluations, naming
 
 TEST, OUT_OF_SAMPLE = "test", "out-of-sample"
 IMAGES = {TEST: "test image", OUT_OF_SAMPLE: "image"}
 
 
 class Judged(NamedTuple):
-    """How one item was judged: its labels then, whether that was right, and whether it was a test item."""
+    """How one item was judged: its labels then, as they are called today, and whether that was right.
+
+    `is_test`: whether it was a test item.
+    """
 
     labels: frozenset[str]
     is_right: bool
@@ -97,5 +100,7 @@ def _read(version: Version) -> dict[str, Judged]:
     if found is None:
         return {}
     is_right = (found.said == found.truth).all(axis=1).tolist()
-    rows = zip(found.taught, is_right, (found.by == TEST).tolist(), strict=True)
+    today = naming.names_today(version)
+    called = {labels: frozenset(naming.rename(labels, today)) for labels in set(found.taught)}
+    rows = zip(map(called.get, found.taught), is_right, (found.by == TEST).tolist(), strict=True)
     return dict(zip(found.hashes, itertools.starmap(Judged, rows), strict=True))

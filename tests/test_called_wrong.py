@@ -67,12 +67,18 @@ def test_an_image_that_is_there_already_is_said_to_be_and_undo_leaves_it_there(o
     assert db.session.query(Item).filter_by(deleted_at=None).count() == 12
 
 
-def test_a_label_that_is_gone_is_told_and_not_made_again_by_one_click(owner, wrong, dataset):
-    labels.rename(labels.find(dataset, "red"), "crimson")
+def test_a_label_that_is_gone_is_told_and_not_made_again_by_one_click(owner, wrong, dataset, alice):
+    labels.delete(labels.find(dataset, "red"), alice)
     db.session.commit()
     page = owner.get(CALLED).text
     assert "<strong>red</strong>, which is no label here" in page
     assert "Add as" not in page
+
+
+def test_a_label_that_was_renamed_is_offered_under_its_name_of_today(owner, wrong, dataset):
+    labels.rename(labels.find(dataset, "red"), "crimson")
+    db.session.commit()
+    assert "Add as crimson" in owner.get(CALLED).text
 
 
 @pytest.mark.parametrize(("form", "status"), [({}, 422), ({"label": " "}, 422), ({"label": "a" * 101}, 422)])

@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from datasets import storage, sweep
 from jobs import agreement, challenges, live, shadow, training
-from models import Challenge, Prediction, ShadowAnswer, db, now
+from learning.package import read_spec, write_spec
+from models import Challenge, Label, Prediction, ShadowAnswer, db, now
 from serving import prediction
 from tests.trained import COLOURS, as_bytes, make_photo
 
@@ -112,3 +113,17 @@ def test_once_another_version_is_live_the_comparison_begins_anew(app, dataset, v
     live.make_live(dataset, third)
     found = agreement.measure(third, db.session.scalar(select(Challenge)))
     assert found.answered == 0
+
+
+def test_a_label_that_was_renamed_between_the_two_is_no_difference(dataset, versions, challenge):
+    label = Label(dataset_id=dataset.id, name="crimson")
+    db.session.add(label)
+    db.session.flush()
+    package = training.package_folder(challenge)
+    challenge.labels = [{"red": "crimson"}.get(name, name) for name in challenge.labels]
+    write_spec(package, read_spec(package) | {"labels": challenge.labels})
+    versions[0].run.label_ids, challenge.run.label_ids = {"red": label.id}, {"crimson": label.id}
+    ask(versions[0])
+    shadow.answer_some()
+    answer = db.session.scalar(select(ShadowAnswer))
+    assert (answer.labels, answer.is_same) == (["crimson"], True)

@@ -8,7 +8,7 @@ from typing import Any
 from flask import abort, request, url_for
 
 from models import Dataset, Version
-from serving import called_wrong, evaluations
+from serving import called_wrong, evaluations, naming
 from serving.mistakes import Cell
 from web.access import can
 from web.inputs import read_number
@@ -73,16 +73,17 @@ def as_query(cell: Cell) -> dict[str, Any]:
     return {name: value for name, value in asdict(cell).items() if value is not None}
 
 
-def title(version: Version, queue: Queue) -> str:
+def title(place: Workspace, queue: Queue) -> str:
     """Return what a queue is called."""
-    return TITLES[queue.name] if queue.cell == Cell() else title_of(version, queue.cell)
+    return TITLES[queue.name] if queue.cell == Cell() else title_of(place, queue.cell)
 
 
-def title_of(version: Version, cell: Cell) -> str:
+def title_of(place: Workspace, cell: Cell) -> str:
     """Return what a cell is called, such as “glass” taken for “paper”."""
+    labels = naming.rename(place.evaluation.labels, place.today)
     if cell.label is not None:
-        return f"“{version.labels[cell.label]}”, {DECIDED[cell.decision]}"
-    true, predicted = version.labels[cell.true], version.labels[cell.predicted]
+        return f"“{labels[cell.label]}”, {DECIDED[cell.decision]}"
+    true, predicted = labels[cell.true], labels[cell.predicted]
     return f"“{true}”, recognised" if true == predicted else f"“{true}” taken for “{predicted}”"
 
 

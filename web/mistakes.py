@@ -6,7 +6,7 @@ For the pages and for the API.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +17,7 @@ from datasets import reviews
 from datasets.reviews import Standing
 from jobs import examining
 from models import Dataset, Item, Version, db
-from serving import evaluations, mistakes
+from serving import evaluations, mistakes, naming
 from serving.evaluations import Evaluation
 from serving.mistakes import Cell, Guess
 from web import found
@@ -114,6 +114,11 @@ class Workspace:
         """The labels that the dataset has today."""
         return {label.name for label in self.dataset.labels}
 
+    @cached_property
+    def today(self) -> dict[str, str]:
+        """What each label that the version was taught is called today."""
+        return naming.names_today(self.version)
+
     @property
     def put_right(self) -> int:
         """How many items bear other labels than the version was taught, or are removed."""
@@ -127,15 +132,13 @@ class Workspace:
         return "left" if stands.is_left else None
 
     def _are_same(self, taught: frozenset[str], today: frozenset[str]) -> bool:
-        """Whether they are the same labels, though some may have been renamed since."""
-        if taught == today and self.names.issuperset(taught):
-            return True
-        gone, new = taught - self.names, today - set(self.version.labels)
-        return taught - gone == today - new and len(gone) == len(new)
+        """Whether they are the same labels, by whatever names."""
+        return today == frozenset(naming.rename(taught, self.today))
 
     def taught(self, row: int) -> list[str]:
-        """The labels that the version was taught of a row."""
-        return [self.evaluation.labels[place] for place in np.flatnonzero(self.evaluation.truth[row])]
+        """The labels that the version was taught of a row, as they are called today."""
+        places = np.flatnonzero(self.evaluation.truth[row])
+        return naming.rename([self.evaluation.labels[place] for place in places], self.today)
 
     def open(self, name: str, cell: Cell | None = None) -> Queue:
         """Return a queue of judged items, one of QUEUES; `cell` without one is the most frequent."""
@@ -189,8 +192,7 @@ class Workspace:
         return {item.sha256: item for item in db.session.scalars(theirs)}
 
     def _card(self, queue: Queue, place: int, row: int, item: Item | None) -> Card:
-        taught = self.taught(row)
-        suggested = mistakes.suggest(self.evaluation, row, queue.name, queue.cell)
+        taught, suggested = self.taught(row), self._suggest(queue, row)
         is_gone = item is None or item.deleted_at is not None
         return Card(
             place=place,
@@ -199,11 +201,22 @@ class Workspace:
             item=item,
             taught=taught,
             labels=sorted(label.name for label in item.labels) if item else taught,
-            guesses=mistakes.guesses(self.evaluation, row),
-            suggested=suggested if self.names.issuperset(suggested or ()) else None,
+            guesses=[
+                replace(guess, label=self.today[guess.label])
+                for guess in mistakes.guesses(self.evaluation, row)
+            ],
+            suggested=suggested,
             state="removed" if is_gone else self.states.get(row) or self._settled(queue, row),
             alike=queue.alike.get(row, []),
         )
+
+    def _suggest(self, queue: Queue, row: int) -> list[str] | None:
+        """Return the labels that the item should rather bear, where the dataset has them all."""
+        suggested = mistakes.suggest(self.evaluation, row, queue.name, queue.cell)
+        if suggested is None:
+            return None
+        suggested = naming.rename(suggested, self.today)
+        return suggested if self.names.issuperset(suggested) else None
 
     def _settled(self, queue: Queue, row: int) -> str | None:
         return SETTLED if queue.name == "alike" and row not in queue.alike else None

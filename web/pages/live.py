@@ -10,6 +10,8 @@ from werkzeug.wrappers import Response
 from jobs import agreement, challenges, training
 from jobs.shadow import MOST_BEHIND
 from models import Dataset, ShadowAnswer, db
+from serving import naming
+from serving.feedback import labels_said
 from web import going_live
 from web.access import can, get_dataset, get_user
 from web.answers import find_version
@@ -63,22 +65,26 @@ def challenger(slug: str) -> str:
     before = read_number("before")
     may_see = can(dataset, "editor")  # what others sent is not for viewers
     differing = agreement.list_differing(live, found, before, PAGE_SIZE + 1) if may_see else []
+    today = [naming.names_today(version) for version in (live, found.version)]
     return render_template(
         "versions/challenger.html",
         dataset=dataset,
         challenge=found,
         live=live,
         agreement=agreement.measure(live, found),
-        differing=[_describe(dataset, one) for one in differing[:PAGE_SIZE]],
+        differing=[_describe(dataset, one, *today) for one in differing[:PAGE_SIZE]],
         older=differing[PAGE_SIZE - 1].prediction_id if len(differing) > PAGE_SIZE else None,
         before=before,
         most_behind=MOST_BEHIND,
     )
 
 
-def _describe(dataset: Dataset, answer: ShadowAnswer) -> dict[str, Any]:
-    """Both answers to one image, and what people said of it."""
+def _describe(
+    dataset: Dataset, answer: ShadowAnswer, live_today: dict[str, str], today: dict[str, str]
+) -> dict[str, Any]:
+    """Both answers to one image, under the names of today, and how many people judged it."""
     asked = answer.prediction
+    labels = naming.rename(answer.labels, today)
     names = {label.name for label in dataset.labels}
     is_one = dataset.task == "single-label"
     pairs = asked.answer["probabilities"]
@@ -86,12 +92,10 @@ def _describe(dataset: Dataset, answer: ShadowAnswer) -> dict[str, Any]:
         "filename": asked.filename,
         "sent_name": asked.sent_name,
         "created_at": asked.created_at,
-        "live_labels": asked.answer["labels"] if asked.answer["label"] is not None else [],
+        "live_labels": naming.rename(labels_said(asked), live_today),
         "live_probability": pairs[0]["probability"] if pairs else None,
-        "labels": answer.labels,
+        "labels": labels,
         "probability": answer.probability,
-        "may_be_right": set(answer.labels) <= names and len(answer.labels) == 1
-        if is_one
-        else bool(answer.labels),
+        "may_be_right": set(labels) <= names and len(labels) == 1 if is_one else bool(labels),
         "words": len(asked.feedback),
     }

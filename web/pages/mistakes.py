@@ -54,13 +54,13 @@ def show(slug: str, number: int, queue: str) -> str:
     return render_template(
         "mistakes/show.html",
         **_facts(place, chosen),
-        title=cells.title(place.version, chosen),
+        title=cells.title(place, chosen),
         explanation=explanation,
         nothing=nothing,
         words=cells.as_query(chosen.cell),
         queues=cells.list_queues(place.dataset, place.version, queue, place),
         confusions=[
-            (cells.title_of(place.version, cell), count, _address(place, "cell", cell))
+            (cells.title_of(place, cell), count, _address(place, "cell", cell))
             for cell, count in _cells(place, queue)
         ],
         page=place.page(chosen, read_number("after"), is_done),

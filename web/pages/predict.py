@@ -82,7 +82,7 @@ def show(filename: str) -> str:
         json_text=json.dumps(found, indent=2, ensure_ascii=False),
         word=feedback.find(prediction, get_user()),
         choices=_choices(prediction),
-        said=feedback.labels_said(prediction),
+        said=feedback.labels_of_today(prediction),
         **reasons,
     )
 
