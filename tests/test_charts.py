@@ -76,6 +76,22 @@ def test_the_matrix_has_a_cell_for_every_confusion_and_none_for_what_never_happe
     assert columns["url"] == ["", "/there", ""]
 
 
+def test_the_matrix_of_many_labels_shows_those_that_are_confused_most():
+    size = charts.MOST_IN_MATRIX + 3
+    counts = 9 * np.eye(size, dtype=int)
+    counts[np.arange(3, size), 2] = 1  # all but the first two are taken for the third
+    counts[size - 1, 0] = 3
+    chart = json.loads(
+        charts.confusion_matrix([f"l{n}" for n in range(size)], counts, {(size - 1, 0): "/it"})
+    )
+    [columns] = columns_of(chart["light"])
+    cells = list(zip(columns["is"], columns["said"], columns["share"], columns["url"], strict=True))
+    last = f"l{size - 1}"
+    assert (last, "l0", "23.1 %", "/it") in cells  # 3 of its 13, those that are not drawn too
+    assert max(columns["true"]) == charts.MOST_IN_MATRIX - 1
+    assert "l1" not in columns["is"]
+
+
 @pytest.mark.parametrize("colour", ["#ffffff", "#0072b2", "#56b4e9", "#c24e00", "#201f1c"])
 def test_numbers_in_cells_can_be_read_on_every_colour(colour):
     def luminance(value):

@@ -19,7 +19,7 @@ TICK_LETTERS = 18  # longer labels are cut on the axis and whole on hover
 BAR_PIXELS = 30
 PERCENT_WIDTH = 0.15  # of the axis: a mark that would strike a percentage through moves it behind itself
 SLANTED_PIXELS = 100  # what the last slanted label needs beside the plot
-LARGEST_VALUED_MATRIX = 50  # with more labels a cell is too small for a number
+MOST_IN_MATRIX = 50  # labels; a larger matrix has no room for numbers, and nobody reads it
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ def probability_bars(probabilities: Sequence[dict]) -> str:
 
 def confusion_matrix(labels: Sequence[str], counts: np.ndarray, urls: dict[tuple[int, int], str]) -> str:
     """Every true label (row) against every predicted one (column); a tap on a cell opens its items.
+
+    Of many labels only the MOST_IN_MATRIX that are confused most often.
 
     Args:
         labels: names in the version's order.
@@ -127,11 +129,19 @@ def _mark_thresholds(chart: figure, source: ColumnDataSource, palette: Palette) 
     chart.renderers[-1].glyph.update(line_color=palette.ink, line_width=2)
 
 
+def _find_most_confused(counts: np.ndarray) -> dict[int, int]:
+    """Where each label that is drawn stands in the matrix, in the labels' order."""
+    mistakes = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
+    shown = np.sort(np.argsort(-mistakes, kind="stable")[:MOST_IN_MATRIX])
+    return {int(label): place for place, label in enumerate(shown)}
+
+
 def _matrix(
     labels: list[str], counts: np.ndarray, urls: dict[tuple[int, int], str], palette: Palette
 ) -> figure:
-    side = len(labels)
-    cell = int(np.clip(560 / max(side, 1), 14 if side > LARGEST_VALUED_MATRIX else 24, 72))
+    shown = _find_most_confused(counts)
+    side = len(shown)
+    cell = int(np.clip(560 / max(side, 1), 24, 72))
     chart = plain_figure(
         palette,
         x_range=Range1d(-0.5, side - 0.5),
@@ -141,33 +151,37 @@ def _matrix(
         min_border_right=SLANTED_PIXELS,
         x_axis_location="above",
     )
-    source = ColumnDataSource(_cells(labels, counts, urls, palette), name="cells")
+    source = ColumnDataSource(_cells(labels, counts, urls, shown, palette), name="cells")
     cells = chart.rect(x="predicted", y="true", width=0.96, height=0.96, source=source, color="colour")
     cells.nonselection_glyph = cells.selection_glyph = None
-    if side <= LARGEST_VALUED_MATRIX:
-        size = f"{int(np.clip(cell * 0.42, 10, 16))}px"
-        chart.text(x="predicted", y="true", text="count", text_color="ink", source=source)
-        chart.renderers[-1].glyph.update(text_align="center", text_baseline="middle", text_font_size=size)
+    size = f"{int(np.clip(cell * 0.42, 10, 16))}px"
+    chart.text(x="predicted", y="true", text="count", text_color="ink", source=source)
+    chart.renderers[-1].glyph.update(text_align="center", text_baseline="middle", text_font_size=size)
     tooltips = [("Is", "@is"), ("Predicted", "@said"), ("Images", "@count"), ("Of its label", "@share")]
     chart.add_tools(HoverTool(renderers=[cells], tooltips=tooltips), TapTool(renderers=[cells]))
-    _name_axes(chart, labels)
+    _name_axes(chart, [labels[label] for label in shown])
     return chart
 
 
 def _cells(
-    labels: list[str], counts: np.ndarray, urls: dict[tuple[int, int], str], palette: Palette
+    labels: list[str],
+    counts: np.ndarray,
+    urls: dict[tuple[int, int], str],
+    shown: dict[int, int],
+    palette: Palette,
 ) -> dict[str, list]:
     """The matrix's filled cells as columns: place, words, colours and where a tap leads."""
     totals = counts.sum(axis=1)
-    places = [(int(true), int(predicted)) for true, predicted in np.argwhere(counts)]
+    filled = [(int(true), int(predicted)) for true, predicted in np.argwhere(counts)]
+    places = [place for place in filled if shown.keys() >= set(place)]
     shares = [counts[place] / totals[place[0]] for place in places]
     colours = [
         mix(palette.paper, palette.right if true == predicted else palette.wrong, 0.15 + 0.85 * share)
         for (true, predicted), share in zip(places, shares, strict=True)
     ]
     return {
-        "true": [true for true, _ in places],
-        "predicted": [predicted for _, predicted in places],
+        "true": [shown[true] for true, _ in places],
+        "predicted": [shown[predicted] for _, predicted in places],
         "is": [labels[true] for true, _ in places],
         "said": [labels[predicted] for _, predicted in places],
         "count": [str(counts[place]) for place in places],

@@ -52,6 +52,7 @@ def show(slug: str, number: int) -> str:
         version=version,
         figures=figures.of(version, evaluation),
         confusion=_confusion(dataset, version),
+        most_in_matrix=charts.MOST_IN_MATRIX,
         decisions=_decisions(dataset, version, evaluation),
         wrong=_with_items(dataset, evaluation.judged(wrong[:WRONG_SHOWN])) if evaluation else [],
         wrong_count=len(wrong),
