@@ -27,6 +27,7 @@ import numpy as np
 import config
 import server
 from benchmarks.served import make_jpeg
+from jobs import database
 from learning import applications, explaining, maps, networks
 from learning.embeddings import Embedder
 from learning.litert import Network
@@ -71,7 +72,7 @@ def _time_all(place: Path, trained: Trained, slow: dict[str, Trained]) -> dict[s
     Of the latter also the seconds on the clock that the explanation takes.
     """
     app = server.create_app(config.load(place / "instance"))
-    server.database.prepare(app)
+    database.prepare(app)
     package = load_package(trained.package)
     network = trained.as_network(place / "network")
     explaining.write_last_layer(network.package, np.vstack([package.weights, package.bias]))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import config
 import server
+from jobs import database
 from models import Dataset, Member, User, db
 from tests.house import free_port
 from tests.trained import ROOT, Trained, make_photo
@@ -25,7 +26,7 @@ from web import tokens
 def fill(instance: Path, trained: Trained) -> str:
     """Make an instance with one dataset whose version is live; return a token that may predict."""
     app = server.create_app(config.load(instance))
-    server.database.prepare(app)
+    database.prepare(app)
     with app.app_context():
         user = User(name="bench", password_hash=secrets.token_hex(8))
         dataset = Dataset(slug="colours", name="Colours", members=[Member(user=user, role="owner")])

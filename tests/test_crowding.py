@@ -10,6 +10,7 @@ import pytest
 
 import config
 import server
+from jobs import database
 from models import Dataset, Member, User, db
 from tests.house import running
 from tests.trained import COLOURS, as_bytes, make_photo
@@ -90,7 +91,7 @@ def test_a_crowded_server_answers_some_and_sends_the_others_away(tmp_path, train
 
 def _fill(instance, trained) -> dict[str, str]:
     app = server.create_app(config.load(instance))
-    server.database.prepare(app)
+    database.prepare(app)
     with app.app_context():
         user = User(name="alice", password_hash="set by tests that sign in")
         dataset = Dataset(slug="flowers", name="Flowers", members=[Member(user=user, role="owner")])

@@ -12,7 +12,7 @@ import pytest
 import config
 import logs
 import server
-from models import db
+from models import User, db
 from web import tokens
 from web.access import public
 from web.request_ids import OfRequest
@@ -116,7 +116,7 @@ def test_a_request_is_one_line_of_json(broken, lines):
 
 def test_a_line_names_the_user_by_number(broken, lines, sign_in):
     with broken.app_context():
-        user = server.User(name="alice", password_hash="set by tests that sign in")
+        user = User(name="alice", password_hash="set by tests that sign in")
         _, text = tokens.make_token(user, "camera", ["read"])
         db.session.commit()
         number = user.id

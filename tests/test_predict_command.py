@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import server
 from datasets import intake
 from models import db
-from serving import batches, explain, heatmaps, telling
+from serving import batches, explain, heatmaps, tables, telling
 from tests.house import environment, wait_until
 from tests.trained import COLOURS, ROOT, as_bytes, make_photo
 
@@ -133,7 +132,7 @@ def test_what_mattered_is_painted_over_the_image(answerer, photos, tmp_path):
 def test_another_package_may_not_go_on_with_a_table(answerer, trained, photos, tmp_path):
     telling.fill(tmp_path / "out.csv", False, answerer, images_of(photos), None)
     other = batches.by_package(trained.as_tags(tmp_path / "tags").package)
-    with pytest.raises(server.tables.TableRefused, match="holds answers of package"):
+    with pytest.raises(tables.TableRefused, match="holds answers of package"):
         telling.fill(tmp_path / "out.csv", False, other, images_of(photos), None)
 
 

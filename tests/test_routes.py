@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import config
 import server
 
 # What a stranger may ask for; everything else sends them to the login or says 401 or 404.
@@ -38,7 +39,7 @@ WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory):
     """Every (endpoint, method, address) of the application."""
-    app = server.create_app(server.config.load(tmp_path_factory.mktemp("routes")))
+    app = server.create_app(config.load(tmp_path_factory.mktemp("routes")))
     adapter = app.url_map.bind("localhost")
     found = []
     for rule in app.url_map.iter_rules():
