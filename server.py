@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from flask import Flask
 from flask_migrate import Migrate
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 import config
 import web
@@ -30,6 +30,8 @@ REFUSALS = (
     *(LabelListRefused, editing.ChangeRefused),
 )
 
+DRIVERS = {"psycopg": "psycopg[binary]"}  # what to install where a database's driver is missing
+
 try:  # SQLite 3.7.0 to 3.51.2 can corrupt a write-ahead log; the bundled one is fixed
     import pysqlite3 as sqlite_module
 except ImportError:
@@ -37,7 +39,11 @@ except ImportError:
 
 
 def create_app(settings: config.Config | None = None) -> Flask:
-    """Make the web application of an instance; `settings` are those of this process unless given."""
+    """Make the web application of an instance; `settings` are those of this process unless given.
+
+    Raises:
+        BadSetting: DATABASE_URL is no address, or its driver is not installed.
+    """
     settings = settings or config.current()
     app = Flask(__name__)
     app.config.update(
@@ -46,12 +52,24 @@ def create_app(settings: config.Config | None = None) -> Flask:
         SQLALCHEMY_DATABASE_URI=settings.database_address,
         SQLALCHEMY_ENGINE_OPTIONS=_engine_options(settings),
     )
-    db.init_app(app)
+    _bind_database(app)
     Migrate(app, db, directory=str(Path(__file__).parent / "migrations"), render_as_batch=True)
     with app.app_context():
         prepare_engine(db.engine)
     web.register(app)
     return app
+
+
+def _bind_database(app: Flask) -> None:
+    try:
+        db.init_app(app)
+    except ModuleNotFoundError as missing:
+        package = DRIVERS.get(missing.name, missing.name)
+        message = f"DATABASE_URL: {missing.name} is not installed. Do that with: pip install '{package}'"
+        raise config.BadSetting(message) from missing
+    except ArgumentError as error:
+        message = "DATABASE_URL is no address of a database: write postgresql://user@host/name, or nothing."
+        raise config.BadSetting(message) from error
 
 
 def _engine_options(settings: config.Config) -> dict:

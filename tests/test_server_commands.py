@@ -64,6 +64,22 @@ def rows(instance):
     return rows
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("oracle+oracledb://somebody:secret@there/x", "oracledb is not installed. Do that with: pip install"),
+        ("postgres://somebody:secret@there/x", "write postgresql://user@host/name"),
+        ("somewhere with secret", "write postgresql://user@host/name"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_told_by_its_setting(call, monkeypatch, address, said):
+    monkeypatch.setenv("PIGEONHOLE_DATABASE_URL", address)
+    status, _, err = call("create-user", "root")
+    assert status == 1
+    assert err.startswith("Error: DATABASE_URL") and said in err
+    assert "secret" not in err
+
+
 def test_a_user_is_made_once(call, rows):
     assert call("create-user", "root", "--admin")[:2] == (0, "Made the user root.\n")
     assert rows(lambda: db.session.query(User).one().is_admin)
