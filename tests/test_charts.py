@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flask import render_template_string
 
-from web import charts
+from web import charts, confusion_charts
 
 PAGE = '{% from "charts/chart.html" import chart %}{{ chart(json, "bars") }}'
 
@@ -50,7 +50,7 @@ def test_a_threshold_s_mark_never_strikes_a_percentage_through():
 
 
 def test_charts_hold_nothing_that_needs_eval():
-    chart = bars(("a", 1.0)) + charts.confusion_matrix(["a", "b"], np.eye(2, dtype=int), {})
+    chart = bars(("a", 1.0)) + confusion_charts.confusion_matrix(["a", "b"], np.eye(2, dtype=int), {})
     assert "CustomJS" not in chart
     assert '"output_backend":"webgl"' not in chart
 
@@ -66,7 +66,7 @@ def test_a_label_is_never_read_as_markup_or_mathematics(app):
 
 def test_the_matrix_has_a_cell_for_every_confusion_and_none_for_what_never_happened():
     counts = np.array([[8, 2], [0, 5]])
-    chart = json.loads(charts.confusion_matrix(["a", "b"], counts, {(0, 1): "/there"}))
+    chart = json.loads(confusion_charts.confusion_matrix(["a", "b"], counts, {(0, 1): "/there"}))
     [columns] = columns_of(chart["light"])
     assert list(zip(columns["true"], columns["predicted"], columns["count"], strict=True)) == [
         (0, 0, "8"),
@@ -77,18 +77,18 @@ def test_the_matrix_has_a_cell_for_every_confusion_and_none_for_what_never_happe
 
 
 def test_the_matrix_of_many_labels_shows_those_that_are_confused_most():
-    size = charts.MOST_IN_MATRIX + 3
+    size = confusion_charts.MOST_IN_MATRIX + 3
     counts = 9 * np.eye(size, dtype=int)
     counts[np.arange(3, size), 2] = 1  # all but the first two are taken for the third
     counts[size - 1, 0] = 3
     chart = json.loads(
-        charts.confusion_matrix([f"l{n}" for n in range(size)], counts, {(size - 1, 0): "/it"})
+        confusion_charts.confusion_matrix([f"l{n}" for n in range(size)], counts, {(size - 1, 0): "/it"})
     )
     [columns] = columns_of(chart["light"])
     cells = list(zip(columns["is"], columns["said"], columns["share"], columns["url"], strict=True))
     last = f"l{size - 1}"
     assert (last, "l0", "23.1 %", "/it") in cells  # 3 of its 13, those that are not drawn too
-    assert max(columns["true"]) == charts.MOST_IN_MATRIX - 1
+    assert max(columns["true"]) == confusion_charts.MOST_IN_MATRIX - 1
     assert "l1" not in columns["is"]
 
 

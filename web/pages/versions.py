@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from jobs import disk, live, removal
 from models import Dataset, Item, Version, db
 from serving import evaluations
-from web import charts, figures, going_live, packages, readiness, tag_charts, work
+from web import confusion_charts, figures, going_live, packages, readiness, tag_charts, work
 from web.access import get_dataset
 from web.answers import find_version
 from web.inputs import read_number
@@ -52,7 +52,7 @@ def show(slug: str, number: int) -> str:
         version=version,
         figures=figures.of(version, evaluation),
         confusion=_confusion(dataset, version),
-        most_in_matrix=charts.MOST_IN_MATRIX,
+        most_in_matrix=confusion_charts.MOST_IN_MATRIX,
         decisions=_decisions(dataset, version, evaluation),
         wrong=_with_items(dataset, evaluation.judged(wrong[:WRONG_SHOWN])) if evaluation else [],
         wrong_count=len(wrong),
@@ -146,7 +146,10 @@ def _confusion(dataset: Dataset, version: Version) -> dict[str, Any] | None:
         for (t, p), url in urls.items()
     ]
     rows.sort(key=lambda row: (row["true"] == row["predicted"], -row["count"]))
-    return {"chart": charts.confusion_matrix(version.labels, counts, urls), "rows": rows[:ROWS_SHOWN]}
+    return {
+        "chart": confusion_charts.confusion_matrix(version.labels, counts, urls),
+        "rows": rows[:ROWS_SHOWN],
+    }
 
 
 def _decisions(
