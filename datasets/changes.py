@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from sqlalchemy import select
 
-from models import Change, Dataset, Label, User, db
+from datasets import renaming
+from models import Change, Dataset, User, db
 
 MAX_SUMMARY = 300  # characters
 
@@ -27,14 +30,13 @@ def record(
         summary: for a person.
         before: {item id: label names} of every item that changes.
     """
-    names = {name for each in before.values() for name in each}
     change = Change(
         dataset_id=dataset.id,
         user_id=user.id if user else None,
         kind=kind,
         summary=summary[:MAX_SUMMARY],
         before={str(item_id): each for item_id, each in before.items()},
-        labels={name: label_id for label_id, name in _names_by_id(dataset.id).items() if name in names},
+        labels=renaming.find_ids(dataset.id, chain.from_iterable(before.values())),
     )
     db.session.add(change)
     db.session.flush()
@@ -51,13 +53,8 @@ def was_followed(change: Change) -> bool:
 
 def read_before(change: Change) -> dict[int, list[str]]:
     """Return {item id: label names} as it stood before a change, by the names that these labels have now."""
-    present = _names_by_id(change.dataset_id)
-    renamed = {name: present.get(label_id, name) for name, label_id in change.labels.items()}
+    today = renaming.names_today(change.dataset_id, change.labels)
     return {
-        int(item_id): list(dict.fromkeys(renamed.get(name, name) for name in names))
+        int(item_id): list(dict.fromkeys(renaming.rename(names, today)))
         for item_id, names in change.before.items()
     }
-
-
-def _names_by_id(dataset_id: int) -> dict[int, str]:
-    return dict(db.session.execute(select(Label.id, Label.name).where(Label.dataset_id == dataset_id)).all())

@@ -10,7 +10,7 @@ import numpy as np
 from flask import current_app
 from sqlalchemy import func, insert, select
 
-from datasets import storage
+from datasets import renaming, storage
 from datasets.checking import Image, Refusal
 from datasets.counts import count_in, recount
 from datasets.duplicates import Neighbours
@@ -39,7 +39,7 @@ def load_splitter(dataset: Dataset) -> Splitter:
     shares = Shares(
         current_app.config["PIGEONHOLE"].share_validation, current_app.config["PIGEONHOLE"].share_test
     )
-    names = dict(db.session.execute(select(Label.id, Label.name).where(Label.dataset_id == dataset.id)).all())
+    names = renaming.names_by_id(dataset.id)
     counts = dataset.counts or {}
     by_label = {
         names[int(key)]: dict(tally) for key, tally in counts.get("labels", {}).items() if int(key) in names

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
+from datasets import renaming
 from learning.comparison import Comparison, compare
 from learning.intervals import wilson_interval
 from models import Challenge, Dataset, Feedback, Prediction, ShadowAnswer, Version, db
-from serving import naming
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _shared(live: Version, challenger_id: int) -> Select:
 
 def _judge(live: Version, challenger: Version) -> tuple[Comparison, int]:
     """Compare them where people judged the prediction; of several words on it the last one counts."""
-    today = naming.names_today(challenger)
+    today = renaming.names_taught(challenger.run)
     words = (
         _shared(live, challenger.id)
         .join(Feedback, Feedback.prediction_id == Prediction.id)
@@ -99,7 +99,7 @@ def _judge(live: Version, challenger: Version) -> tuple[Comparison, int]:
     second: dict[int, bool | None] = {}
     for prediction, is_correct, truth, labels, is_same in db.session.execute(words):
         first[prediction] = is_correct
-        second[prediction] = _is_right(is_correct, truth, naming.rename(labels, today), is_same)
+        second[prediction] = _is_right(is_correct, truth, renaming.rename(labels, today), is_same)
     known = {prediction: is_right for prediction, is_right in second.items() if is_right is not None}
     return compare(first, known), len(second) - len(known)
 

@@ -17,9 +17,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import defer, joinedload
 
-from datasets import storage
+from datasets import renaming, storage
 from models import Challenge, Prediction, ShadowAnswer, Version, db
-from serving import naming, prediction
+from serving import prediction
 from serving.classifier import Busy, VersionUnusable
 from serving.feedback import labels_said
 from serving.prediction import Answer
@@ -120,7 +120,7 @@ def _plan(challenge_id: int) -> Turn | None:
     mine = [row.id for row in rows if live and row.version_id == live.id and row.filename]
     chosen = mine[::step]
     found = db.session.scalars(select(Prediction).where(Prediction.id.in_(chosen)).order_by(Prediction.id))
-    names, live_names = (naming.names_today(one) if one else {} for one in (challenge.version, live))
+    names, live_names = (renaming.names_taught(one.run) if one else {} for one in (challenge.version, live))
     passed_over = len(mine) - len(chosen)
     return Turn(challenge, names, live_names, challenge.seen_id, list(found), passed_over, rows[-1].id)
 
@@ -142,14 +142,14 @@ def _ask(version: Version, asked: Prediction) -> Answer | None:
 def _as_row(asked: Prediction, answer: Answer, turn: Turn) -> ShadowAnswer:
     said = answer.as_json()
     labels = list(said["labels"]) if said["label"] is not None else []
-    theirs = naming.rename(labels_said(asked), turn.live_names)
+    theirs = renaming.rename(labels_said(asked), turn.live_names)
     return ShadowAnswer(
         prediction_id=asked.id,
         version_id=answer.version_id,
         labels=labels,
         reason=answer.reason,
         probability=answer.probabilities[0][1] if answer.probabilities else 0.0,
-        is_same=set(naming.rename(labels, turn.names)) == set(theirs),
+        is_same=set(renaming.rename(labels, turn.names)) == set(theirs),
         milliseconds=answer.total_milliseconds,
     )
 

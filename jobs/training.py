@@ -10,11 +10,12 @@ from flask import current_app
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
+from datasets import renaming
 from datasets.freeze import freeze
 from jobs import following, promotion, queue, runs, uploaded
 from learning.package import read_spec
 from learning.uploads.facts import ModelRefused
-from models import TASKS, Dataset, Label, Run, User, Version, db
+from models import TASKS, Dataset, Run, User, Version, db
 
 SEED = 1
 MULTI_LABEL = TASKS[1]
@@ -52,7 +53,7 @@ def start_run(
         recipe=recipe,
         backbone=backbone,
         settings={name: settled[name] for name in settings or {}},
-        label_ids=_find_ids(dataset, runs.read_labels(folder)),
+        label_ids=renaming.find_ids(dataset.id, runs.read_labels(folder)),
     )
     db.session.add(run)
     db.session.flush()
@@ -72,12 +73,6 @@ def _create_folder(
     folder = runs.create(_root(), settled, labels, items)
     uploaded.place(chosen["model"], found, folder)
     return folder, settled
-
-
-def _find_ids(dataset: Dataset, names: list[str]) -> dict[str, int]:
-    theirs = select(Label.name, Label.id).where(Label.dataset_id == dataset.id)
-    known = dict(db.session.execute(theirs).tuples().all())
-    return {name: known[name] for name in names if name in known}
 
 
 def _frame(dataset: Dataset) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import select, update
 
+from datasets import renaming
 from models import Feedback, Label, Prediction, User, db, now
-from serving import naming
 
 SINGLE_LABEL = "single-label"
 
@@ -48,7 +48,7 @@ def labels_said(prediction: Prediction) -> list[str]:
 
 def labels_of_today(prediction: Prediction) -> list[str]:
     """Return the labels that it said as they are called today."""
-    return naming.rename(labels_said(prediction), naming.names_today(prediction.version))
+    return renaming.rename(labels_said(prediction), renaming.names_taught(prediction.version.run))
 
 
 def find(prediction: Prediction, user: User | None) -> Feedback | None:

@@ -9,9 +9,10 @@ import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from datasets import renaming
 from learning.comparison import Comparison, compare
 from models import Version
-from serving import evaluations, naming
+from serving import evaluations
 
 TEST, OUT_OF_SAMPLE = "test", "out-of-sample"
 IMAGES = {TEST: "test image", OUT_OF_SAMPLE: "image"}
@@ -100,7 +101,7 @@ def _read(version: Version) -> dict[str, Judged]:
     if found is None:
         return {}
     is_right = (found.said == found.truth).all(axis=1).tolist()
-    today = naming.names_today(version)
-    called = {labels: frozenset(naming.rename(labels, today)) for labels in set(found.taught)}
+    today = renaming.names_taught(version.run)
+    called = {labels: frozenset(renaming.rename(labels, today)) for labels in set(found.taught)}
     rows = zip(map(called.get, found.taught), is_right, (found.by == TEST).tolist(), strict=True)
     return dict(zip(found.hashes, itertools.starmap(Judged, rows), strict=True))

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "training": {"learning", "jobs.runs", "jobs.enclosing", "datasets.manifest", "utils", "config"},
     "datasets": {"models", "transactions", "utils", "config"},
     "serving": {
-        *("models", "transactions", "utils", "config", "datasets.storage"),
+        *("models", "transactions", "utils", "config", "datasets.storage", "datasets.renaming"),
         *(
             "learning.package",
             "learning.litert",

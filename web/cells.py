@@ -7,8 +7,9 @@ from typing import Any
 
 from flask import abort, request, url_for
 
+from datasets import renaming
 from models import Dataset, Version
-from serving import called_wrong, evaluations, naming
+from serving import called_wrong, evaluations
 from serving.mistakes import Cell
 from web.access import can
 from web.inputs import read_number
@@ -80,7 +81,7 @@ def title(place: Workspace, queue: Queue) -> str:
 
 def title_of(place: Workspace, cell: Cell) -> str:
     """Return what a cell is called, such as “glass” taken for “paper”."""
-    labels = naming.rename(place.evaluation.labels, place.today)
+    labels = renaming.rename(place.evaluation.labels, place.today)
     if cell.label is not None:
         return f"“{labels[cell.label]}”, {DECIDED[cell.decision]}"
     true, predicted = labels[cell.true], labels[cell.predicted]

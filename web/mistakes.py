@@ -13,11 +13,11 @@ import numpy as np
 from flask import abort
 from sqlalchemy import select
 
-from datasets import reviews
+from datasets import renaming, reviews
 from datasets.reviews import Standing
 from jobs import examining
 from models import Dataset, Item, Version, db
-from serving import evaluations, mistakes, naming
+from serving import evaluations, mistakes
 from serving.evaluations import Evaluation
 from serving.mistakes import Cell, Guess
 from web import found
@@ -117,7 +117,7 @@ class Workspace:
     @cached_property
     def today(self) -> dict[str, str]:
         """What each label that the version was taught is called today."""
-        return naming.names_today(self.version)
+        return renaming.names_taught(self.version.run)
 
     @property
     def put_right(self) -> int:
@@ -133,12 +133,12 @@ class Workspace:
 
     def _are_same(self, taught: frozenset[str], today: frozenset[str]) -> bool:
         """Whether they are the same labels, by whatever names."""
-        return today == frozenset(naming.rename(taught, self.today))
+        return today == frozenset(renaming.rename(taught, self.today))
 
     def taught(self, row: int) -> list[str]:
         """The labels that the version was taught of a row, as they are called today."""
         places = np.flatnonzero(self.evaluation.truth[row])
-        return naming.rename([self.evaluation.labels[place] for place in places], self.today)
+        return renaming.rename([self.evaluation.labels[place] for place in places], self.today)
 
     def open(self, name: str, cell: Cell | None = None) -> Queue:
         """Return a queue of judged items, one of QUEUES; `cell` without one is the most frequent."""
@@ -202,7 +202,7 @@ class Workspace:
             taught=taught,
             labels=sorted(label.name for label in item.labels) if item else taught,
             guesses=[
-                replace(guess, label=self.today[guess.label])
+                replace(guess, label=self.today.get(guess.label, guess.label))
                 for guess in mistakes.guesses(self.evaluation, row)
             ],
             suggested=suggested,
@@ -215,7 +215,7 @@ class Workspace:
         suggested = mistakes.suggest(self.evaluation, row, queue.name, queue.cell)
         if suggested is None:
             return None
-        suggested = naming.rename(suggested, self.today)
+        suggested = renaming.rename(suggested, self.today)
         return suggested if self.names.issuperset(suggested) else None
 
     def _settled(self, queue: Queue, row: int) -> str | None:

@@ -7,10 +7,10 @@ from typing import Any
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
+from datasets import renaming
 from jobs import agreement, challenges, training
 from jobs.shadow import MOST_BEHIND
 from models import Dataset, ShadowAnswer, db
-from serving import naming
 from serving.feedback import labels_said
 from web import going_live
 from web.access import can, get_dataset, get_user
@@ -65,7 +65,7 @@ def challenger(slug: str) -> str:
     before = read_number("before")
     may_see = can(dataset, "editor")  # what others sent is not for viewers
     differing = agreement.list_differing(live, found, before, PAGE_SIZE + 1) if may_see else []
-    today = [naming.names_today(version) for version in (live, found.version)]
+    today = [renaming.names_taught(version.run) for version in (live, found.version)]
     return render_template(
         "versions/challenger.html",
         dataset=dataset,
@@ -84,7 +84,7 @@ def _describe(
 ) -> dict[str, Any]:
     """Both answers to one image, under the names of today, and how many people judged it."""
     asked = answer.prediction
-    labels = naming.rename(answer.labels, today)
+    labels = renaming.rename(answer.labels, today)
     names = {label.name for label in dataset.labels}
     is_one = dataset.task == "single-label"
     pairs = asked.answer["probabilities"]
@@ -92,7 +92,7 @@ def _describe(
         "filename": asked.filename,
         "sent_name": asked.sent_name,
         "created_at": asked.created_at,
-        "live_labels": naming.rename(labels_said(asked), live_today),
+        "live_labels": renaming.rename(labels_said(asked), live_today),
         "live_probability": pairs[0]["probability"] if pairs else None,
         "labels": labels,
         "probability": answer.probability,

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import insert, select, text
 
 import server
-from datasets import labels
+from datasets import labels, renaming
 from jobs import agreement, challenges
 from models import Challenge, Dataset, Item, Label, Prediction, Run, ShadowAnswer, Version, db
-from serving import feedback, naming, pairing
+from serving import feedback, pairing
 from tests.teaching import ANSWER, finish, start, teach
 
 WRONG = "/datasets/flowers/versions/1/mistakes/wrong"
@@ -37,15 +37,15 @@ def ask(dataset, version, public_id="pr_1", **said):
 
 def test_the_labels_of_a_version_are_called_as_they_are_today(dataset, version):
     rename(dataset, "red", "crimson")
-    assert naming.names_today(version) == {"blue": "blue", "red": "crimson"}
+    assert renaming.names_taught(version.run) == {"blue": "blue", "red": "crimson"}
     rename(dataset, "blue", "red")
-    assert naming.names_today(version) == {"blue": "red", "red": "crimson"}
+    assert renaming.names_taught(version.run) == {"blue": "red", "red": "crimson"}
 
 
 def test_a_label_that_is_gone_keeps_its_name(dataset, version, alice):
     labels.delete(labels.find(dataset, "red"), alice)
     db.session.commit()
-    assert naming.names_today(version)["red"] == "red"
+    assert renaming.names_taught(version.run)["red"] == "red"
 
 
 def test_versions_before_and_after_a_renaming_are_compared_on_all_their_items(dataset, version):
@@ -121,6 +121,6 @@ def test_versions_of_before_are_given_the_labels_that_bear_their_names(settings)
         flask_migrate.upgrade()
         version = db.session.scalar(select(Version))
         assert db.session.scalar(select(Run.label_ids)) == {"rose": 1}
-        assert naming.names_today(version) == {"gone": "gone", "rose": "rose"}
+        assert renaming.names_taught(version.run) == {"rose": "rose"}
         db.session.remove()
         db.engine.dispose()
