@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Text, cast, insert, select
 from sqlalchemy import delete as delete_rows
 
+from datasets import renaming
 from datasets.changes import record
 from datasets.counts import recount
 from datasets.names import NameRefused, NameTaken, clean_name
@@ -81,7 +82,7 @@ def _rename_in_feedback(label: Label, name: str) -> None:
     is_named = cast(Feedback.labels, Text).contains(json.dumps(label.name), autoescape=True)
     query = select(Feedback).join(Prediction).where(Prediction.dataset_id == label.dataset_id, is_named)
     for word in db.session.scalars(query):
-        word.labels = [name if one == label.name else one for one in word.labels]
+        word.labels = renaming.rename(word.labels, {label.name: name})
 
 
 def count_labels(dataset: Dataset) -> list[LabelCount]:

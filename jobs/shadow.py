@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import defer, joinedload
+from sqlalchemy.orm import joinedload
 
 from datasets import renaming, storage
+from jobs import training
 from models import Challenge, Prediction, ShadowAnswer, Version, db
 from serving import prediction
 from serving.classifier import Busy, VersionUnusable
@@ -116,19 +117,14 @@ def _plan(challenge_id: int) -> Turn | None:
     rows = db.session.execute(query.order_by(Prediction.id).limit(AT_ONCE * step)).all()
     if not rows:
         return None
-    live = _find_live(challenge)
+    dataset = challenge.version.dataset
+    live = training.find_version(dataset, dataset.live_version)
     mine = [row.id for row in rows if live and row.version_id == live.id and row.filename]
     chosen = mine[::step]
     found = db.session.scalars(select(Prediction).where(Prediction.id.in_(chosen)).order_by(Prediction.id))
     names, live_names = (renaming.names_taught(one.run) if one else {} for one in (challenge.version, live))
     passed_over = len(mine) - len(chosen)
     return Turn(challenge, names, live_names, challenge.seen_id, list(found), passed_over, rows[-1].id)
-
-
-def _find_live(challenge: Challenge) -> Version | None:
-    number = challenge.version.dataset.live_version
-    live = select(Version).filter_by(dataset_id=challenge.dataset_id, number=number)
-    return db.session.scalar(live.options(joinedload(Version.run), defer(Version.metrics)))
 
 
 def _ask(version: Version, asked: Prediction) -> Answer | None:
